@@ -1,0 +1,74 @@
+"""Looking at footage: which windows are looked at, when, and what is in them.
+
+Owns: the look scheduler, the cascade (rate complexity, key frame difference, detector, whole GOP),
+the tracker, the worker processes, the identity of events.
+Never does: store anything, speak HTTP, know where bytes come from.
+Start reading at: `analyst.py`; `docs/design/analyse.md` says why.
+"""
+
+from kilocam.analyse.analyst import Analyst, AnalystOptions, AnalystStatus
+from kilocam.analyse.detector import KINDS
+from kilocam.analyse.errors import AnalyseError, FootageError, ModelError, WorkerError
+from kilocam.analyse.models import (
+    DETECTOR,
+    Manifest,
+    Model,
+    cache_directory,
+    load_model,
+    models_directory,
+)
+from kilocam.analyse.pictures import Footage
+from kilocam.analyse.pool import PoolCounts, PoolOptions, WorkerPool, worker_command
+from kilocam.analyse.results import (
+    PIPELINE,
+    BoxAt,
+    ObjectSeen,
+    SkippedWindow,
+    SkipReason,
+    StageCount,
+    WindowResult,
+    event_id,
+)
+from kilocam.analyse.scheduler import SchedulerOptions
+from kilocam.analyse.seams import FootageSource, Resume, WindowSink, WindowSource, Workers
+from kilocam.analyse.source import LEASES, BusWindows
+from kilocam.analyse.windows import Counts
+
+__all__ = [
+    "DETECTOR",
+    "KINDS",
+    "LEASES",
+    "PIPELINE",
+    "AnalyseError",
+    "Analyst",
+    "AnalystOptions",
+    "AnalystStatus",
+    "BoxAt",
+    "BusWindows",
+    "Counts",
+    "Footage",
+    "FootageError",
+    "FootageSource",
+    "Manifest",
+    "Model",
+    "ModelError",
+    "ObjectSeen",
+    "PoolCounts",
+    "PoolOptions",
+    "Resume",
+    "SchedulerOptions",
+    "SkipReason",
+    "SkippedWindow",
+    "StageCount",
+    "WindowResult",
+    "WindowSink",
+    "WindowSource",
+    "WorkerError",
+    "WorkerPool",
+    "Workers",
+    "cache_directory",
+    "event_id",
+    "load_model",
+    "models_directory",
+    "worker_command",
+]

@@ -1,0 +1,131 @@
+"""Key frame difference: does this picture differ from the camera's background?
+
+A small grey picture is compared, cell by cell, with a slowly learnt mean and with the noise learnt
+around it. Brightness and contrast of the whole picture are fitted first, so that exposure, a cloud
+or a lamp far away change nothing. The model is a small value that travels with the camera.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kilocam.analyse.results import Box
+
+WIDTH, HEIGHT = 96, 54
+LEARN_US = 30_000_000
+"""Time constant of the background where nothing is in the way ..."""
+ABSORB_US = 180_000_000
+"""... and where something is: a car that stays becomes background in minutes."""
+NOISE_FLOOR = 1.5
+"""Grey levels; quantisation of the codec moves a cell that much."""
+SIGMAS = 4.0
+LEAST_STEP = 6.0
+"""Grey levels below which nothing is called a change, however quiet the sensor."""
+LEAST_CELLS = 5
+NEIGHBOURS = 3
+"""Cells of the 3x3 block around a changed cell that must have changed, itself counted."""
+NEW_SCENE = 0.6
+"""When more of the picture differs the camera has turned or switched to infra-red: start anew."""
+_FIXED = np.float32(256)
+
+Grey = NDArray[np.uint8]
+Cells = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Background:
+    """What the scene looks like at rest: mean and noise of each cell as 8.8 fixed point."""
+
+    at_us: int
+    mean: NDArray[np.uint16]
+    noise: NDArray[np.uint16]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """What differs from the background."""
+
+    changed: bool
+    share: float
+    """Of the picture."""
+    box: Box | None
+    """Around all that differs, as fractions (x, y, w, h); None when nothing does."""
+
+
+EVERYTHING = Change(changed=True, share=1.0, box=(0.0, 0.0, 1.0, 1.0))
+
+
+def compare(background: Background | None, grey: Grey, at_us: int) -> tuple[Change, Background]:
+    """Compare a `HEIGHT` x `WIDTH` picture with the background; returns the next background.
+
+    A picture older than the background is compared and teaches nothing. The first picture of a
+    camera, and the first of a new scene, differ in everything.
+    """
+    now = grey.astype(np.float32)
+    if background is None:
+        return EVERYTHING, _fresh(now, at_us)
+    mean = background.mean.astype(np.float32) / _FIXED
+    noise = background.noise.astype(np.float32) / _FIXED
+    fitted = _fit(mean, now)
+    off = np.abs(now - fitted)
+    mask = _solid(off > np.maximum(SIGMAS * noise, LEAST_STEP))
+    share = float(mask.mean())
+    if share > NEW_SCENE:
+        return EVERYTHING, _fresh(now, max(at_us, background.at_us))
+    change = Change(changed=int(mask.sum()) >= LEAST_CELLS, share=share, box=_around(mask))
+    elapsed = at_us - background.at_us
+    if elapsed <= 0:
+        return change, background
+    learn = np.where(mask, 1 - np.exp(-elapsed / ABSORB_US), 1 - np.exp(-elapsed / LEARN_US))
+    learnt = fitted + learn * (now - fitted)
+    calmed = np.where(mask, noise, noise + learn * (off - noise))
+    return change, _stored(learnt, calmed, at_us)
+
+
+def _fresh(now: Cells, at_us: int) -> Background:
+    return _stored(now, np.full_like(now, NOISE_FLOOR), at_us)
+
+
+def _stored(mean: Cells, noise: Cells, at_us: int) -> Background:
+    def fixed(cells: Cells) -> NDArray[np.uint16]:
+        scaled: Cells = np.clip(cells * _FIXED + 0.5, 0, 65535)
+        return scaled.astype(np.uint16)
+
+    return Background(at_us=at_us, mean=fixed(mean), noise=fixed(np.maximum(noise, NOISE_FLOOR)))
+
+
+def _fit(mean: Cells, now: Cells) -> Cells:
+    """The background in the light of this picture: gain and offset by trimmed least squares."""
+    fitted = mean + (np.median(now) - np.median(mean))
+    for _ in range(2):
+        off = np.abs(now - fitted)
+        inside = off <= max(float(np.median(off)) * 3, 2.0)
+        x, y = mean[inside], now[inside]
+        spread = float(x.var())
+        gain = float(((x - x.mean()) * (y - y.mean())).mean()) / spread if spread > 4 else 1.0
+        gain = min(max(gain, 0.4), 2.5)
+        fitted = (gain * (mean - x.mean()) + y.mean()).astype(np.float32)
+    return fitted
+
+
+def _solid(mask: Mask) -> Mask:
+    """Only cells whose neighbours differ too: noise is speckled, things are not."""
+    padded = np.pad(mask, 1).astype(np.uint8)
+    height, width = mask.shape
+    around = sum(
+        (padded[y : y + height, x : x + width] for y in range(3) for x in range(3)),
+        start=np.zeros_like(mask, dtype=np.uint8),
+    )
+    return mask & (around >= NEIGHBOURS)
+
+
+def _around(mask: Mask) -> Box | None:
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not len(rows):
+        return None
+    height, width = mask.shape
+    top, left = int(rows[0]), int(columns[0])
+    bottom, right = int(rows[-1]) + 1, int(columns[-1]) + 1
+    return (left / width, top / height, (right - left) / width, (bottom - top) / height)

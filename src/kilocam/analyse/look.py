@@ -1,0 +1,253 @@
+"""One look at one camera: decode, difference, detect, track. Pure computing, no input or output.
+
+A look goes through at most three stretches of footage:
+1. the rest of the window before, when something moving was found in its key frame;
+2. the window's own key frame: difference from the background, then the detector where something
+   changed or none has run for a while;
+3. the rest of the window itself, when all of it is there already and something moving was found.
+What the camera must remember for its next look is handed in and out, so any process can look.
+"""
+
+import pickle
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from enum import Enum, auto
+
+from kilocam.analyse.detector import THRESHOLD, Box, Detector
+from kilocam.analyse.difference import HEIGHT, WIDTH, Background, compare
+from kilocam.analyse.errors import FootageError
+from kilocam.analyse.pictures import Footage, Picture, PictureSource
+from kilocam.analyse.results import ObjectSeen, StageCount
+from kilocam.analyse.tracker import Tracker
+from kilocam.core import CameraKey, Window
+
+SAMPLE_US = 500_000
+"""Between the pictures looked at in the rest of a window."""
+DETECT_EVERY_US = 30_000_000
+"""The detector runs this often even if nothing seems to change."""
+TOLERANCE_US = 20_000
+"""Rounding between a window's start and its key frame's own time."""
+
+Stages = dict[str, StageCount]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Findings:
+    """What one window contributes."""
+
+    window: Window
+    objects: tuple[ObjectSeen, ...]
+    changed: Box | None
+    stages: Stages
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Memory:
+    """What a camera carries from look to look."""
+
+    background: Background | None = None
+    detected_us: int = 0
+    """When the detector last ran."""
+    tracker: bytes = b""
+    """The tracker, pickled: its owner keeps it and never opens it."""
+    last: Findings | None = None
+    """What the last window's look gave."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookTask:
+    """All that a look needs."""
+
+    key: CameraKey
+    window: Window
+    before: Window | None
+    """The window before, looked at by its key frame alone and remembered in `memory`."""
+    whole: bool
+    """All of the window's footage is there."""
+    footage: Footage
+    memory: Memory
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookOutcome:
+    """What a look gives."""
+
+    before: Findings | None
+    findings: Findings
+    memory: Memory
+    stages: Stages
+    """Of this look alone, whatever windows it was about."""
+    changed: bool
+    found: bool
+    """Something that moves."""
+
+
+class _Moment(Enum):
+    BEFORE = auto()
+    KEY = auto()
+    REST = auto()
+
+
+class Looker:
+    """Looks at one task after the other; not for several threads at once."""
+
+    def __init__(
+        self,
+        detector: Detector,
+        pictures: PictureSource,
+        stopwatch_ns: Callable[[], int] = time.perf_counter_ns,
+    ) -> None:
+        self._detector = detector
+        self._pictures = pictures
+        self._stopwatch_ns = stopwatch_ns
+
+    def look(self, task: LookTask) -> LookOutcome:
+        """Look.
+
+        Raises:
+            FootageError: the window's key frame cannot be decoded from the footage given.
+        """
+        run = _Run(task, self._detector, self._stopwatch_ns)
+        moments = _moments(task)
+        pictures = self._pictures(task.footage, moments[0][0] - TOLERANCE_US)
+        while moments and not (run.done_with_key and not run.tracker.moving):
+            picture = self._next(run, pictures)
+            if picture is None or picture.at_us >= task.window.end_us:
+                break
+            due = []
+            while moments and moments[0][0] - TOLERANCE_US <= picture.at_us:
+                due.append(moments.popleft()[1])
+            if _Moment.KEY in due:
+                run.key_frame(picture)
+            elif due:
+                run.rest(picture)
+        return run.outcome()
+
+    def _next(self, run: "_Run", pictures: Iterator[Picture]) -> Picture | None:
+        begun = self._stopwatch_ns()
+        try:
+            picture = next(pictures, None)
+        except FootageError:
+            if not run.done_with_key:
+                raise
+            picture = None  # damage after the key frame: what was seen so far stands
+        run.count("decode", begun, seen=1, passed=int(picture is not None))
+        return picture
+
+
+def _moments(task: LookTask) -> deque[tuple[int, _Moment]]:
+    """When to look at a picture, and which stretch that belongs to."""
+    moments = deque[tuple[int, _Moment]]()
+    if _remembered(task) is not None and task.before is not None:
+        moments.extend((at, _Moment.BEFORE) for at in _samples(task.before))
+    moments.append((task.window.start_us, _Moment.KEY))
+    if task.whole:
+        moments.extend((at, _Moment.REST) for at in _samples(task.window))
+    return moments
+
+
+def _remembered(task: LookTask) -> Findings | None:
+    """What the key frame of the window before gave, if that window's rest is to be looked at."""
+    last = task.memory.last
+    if task.before is None or last is None or last.window.start_us != task.before.start_us:
+        return None
+    return replace(last, window=task.before)
+
+
+def _samples(window: Window) -> range:
+    """Moments of a window after its key frame, none just before its end."""
+    return range(window.start_us + SAMPLE_US, window.end_us - SAMPLE_US // 2, SAMPLE_US)
+
+
+class _Run:
+    """One look in progress."""
+
+    def __init__(self, task: LookTask, detector: Detector, stopwatch_ns: Callable[[], int]) -> None:
+        self._task = task
+        self._detector = detector
+        self._stopwatch_ns = stopwatch_ns
+        self._before = _remembered(task)
+        self._background = task.memory.background
+        self._detected_us = task.memory.detected_us
+        self._changed: Box | None = None
+        # The rest of the window before goes on with what its key frame counted.
+        self._stages: Stages = dict(self._before.stages) if self._before is not None else {}
+        self._spent: Stages = {}
+        self.tracker: Tracker = (
+            # Written by an earlier look of ours and kept by our parent process.
+            pickle.loads(task.memory.tracker)  # noqa: S301
+            if task.memory.tracker
+            else Tracker(task.key)
+        )
+        self.done_with_key = False
+
+    def rest(self, picture: Picture) -> None:
+        """A picture of the rest of a window: straight to the detector."""
+        self._detect(picture, "whole")
+
+    def key_frame(self, picture: Picture) -> None:
+        """The window's first picture: difference first."""
+        if self._before is not None:
+            objects = self.tracker.findings()
+            self._before = replace(self._before, objects=objects, stages=self._stages)
+            self._stages = {}
+        self.tracker.begin(self._task.window.start_us)
+        changed = self._compare(picture)
+        if changed or picture.at_us - self._detected_us >= DETECT_EVERY_US:
+            self._detect(picture, "detector")
+            self._detected_us = max(self._detected_us, picture.at_us)
+        self.done_with_key = True
+
+    def count(self, stage: str, begun_ns: int, *, seen: int, passed: int) -> None:
+        """Add to what a stage saw, passed on and cost."""
+        cost_us = (self._stopwatch_ns() - begun_ns) // 1000
+        more = StageCount(seen=seen, passed=passed, cost_us=cost_us)
+        for stages in (self._stages, self._spent):
+            stages[stage] = stages.get(stage, StageCount()) + more
+
+    def outcome(self) -> LookOutcome:
+        """What the look gives; raises `FootageError` if there was no key frame."""
+        if not self.done_with_key:
+            raise FootageError(
+                f"camera {self._task.key}: no picture at {self._task.window.start_us} can be "
+                "decoded; its footage is gone, damaged or of an unknown codec"
+            )
+        findings = Findings(
+            window=self._task.window,
+            objects=self.tracker.findings(),
+            changed=self._changed,
+            stages=self._stages,
+        )
+        memory = Memory(
+            background=self._background,
+            detected_us=self._detected_us,
+            tracker=pickle.dumps(self.tracker) if self.tracker.tracks else b"",
+            last=findings,
+        )
+        return LookOutcome(
+            before=self._before,
+            findings=findings,
+            memory=memory,
+            stages=self._spent,
+            changed=self._changed is not None,
+            found=self.tracker.moving,
+        )
+
+    def _compare(self, picture: Picture) -> bool:
+        begun = self._stopwatch_ns()
+        grey = picture.grey(WIDTH, HEIGHT)
+        change, self._background = compare(self._background, grey, picture.at_us)
+        self._changed = change.box if change.changed else None
+        self.count("difference", begun, seen=1, passed=int(change.changed))
+        return change.changed
+
+    def _detect(self, picture: Picture, stage: str) -> None:
+        begun = self._stopwatch_ns()
+        pixels = picture.rgb(self._detector.width, self._detector.height)
+        aspect = picture.width / picture.height
+        found = self._detector.detect(pixels, aspect, picture.at_us)
+        self.tracker.step(found, picture.at_us, aspect)
+        some = any(each.score >= THRESHOLD for each in found)
+        self.count(stage, begun, seen=1, passed=int(some))

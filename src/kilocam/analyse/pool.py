@@ -1,0 +1,198 @@
+"""The worker processes: started, handed one look at a time, killed and replaced when they fail.
+
+A worker is replaced after a number of looks, when it has grown too large, when it crashed and when
+a look took longer than its deadline (a frozen worker does). A look that a worker failed is tried
+once more by another; footage that cannot be decoded is no failure of the worker.
+"""
+
+import asyncio
+import contextlib
+import os
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+from kilocam.analyse.errors import FootageError, ModelError, WorkerError
+from kilocam.analyse.look import LookOutcome, LookTask
+from kilocam.analyse.wire import Broken, Looked, Ready, Unreadable, read_answer, write_task
+
+ATTEMPTS = 2
+_GONE = (asyncio.IncompleteReadError, ConnectionError, EOFError)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolOptions:
+    """How many workers, and when one is replaced."""
+
+    workers: int = field(default_factory=lambda: len(os.sched_getaffinity(0)))
+    """One a core."""
+    start_s: float = 60.0
+    """Loading models on a busy machine takes a while."""
+    look_s: float = 20.0
+    stop_s: float = 2.0
+    max_looks: int = 20_000
+    max_rss_bytes: int = 1024**3
+
+
+@dataclass(slots=True)
+class PoolCounts:
+    """What happened to workers so far."""
+
+    started: int = 0
+    crashed: int = 0
+    overdue: int = 0
+    recycled: int = 0
+
+
+def worker_command(models: Path) -> tuple[str, ...]:
+    """How to start a worker that finds its models in a folder."""
+    return (sys.executable, "-m", "kilocam.analyse.worker", str(models))
+
+
+class WorkerPool:
+    """Runs looks in `options.workers` processes; an async context manager."""
+
+    def __init__(self, command: Sequence[str], options: PoolOptions | None = None) -> None:
+        self.options = options or PoolOptions()
+        self.counts = PoolCounts()
+        self._command = tuple(command)
+        # A semaphore hands out places in the order asked for; a queue lets whoever returns a
+        # worker take it again before those who wait.
+        self._places = asyncio.Semaphore(self.options.workers)
+        self._idle: list[_Worker] = []
+        self._all: set[_Worker] = set()
+
+    async def __aenter__(self) -> Self:
+        """Start one worker, so that a missing model is known at once; the rest start when used."""
+        self._idle.append(await self._start())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await asyncio.gather(*(worker.stop(self.options.stop_s) for worker in self._all))
+        self._all.clear()
+
+    async def look(self, task: LookTask) -> LookOutcome:
+        """Look, waiting for a worker to be free.
+
+        Raises:
+            FootageError: the footage cannot be decoded.
+            WorkerError: two workers in turn crashed or took too long over it.
+            ModelError: a worker cannot load its models any more.
+        """
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                return await self._attempt(task)
+            except WorkerError:
+                if attempt == ATTEMPTS:
+                    raise
+        raise AssertionError
+
+    async def _attempt(self, task: LookTask) -> LookOutcome:
+        async with self._places:
+            worker = self._idle.pop() if self._idle else await self._start()
+            try:
+                answer = await worker.exchange(task, self.options.look_s)
+            except BaseException as error:
+                # Whatever happened, the worker may be in the middle of something: it goes.
+                await self._discard(worker, error)
+                raise
+            if isinstance(answer, Looked) and self._worn(worker, answer):
+                await self._retire(worker)
+            else:
+                self._idle.append(worker)
+        if isinstance(answer, Unreadable):
+            raise FootageError(answer.text)
+        return answer.outcome
+
+    def _worn(self, worker: "_Worker", answer: Looked) -> bool:
+        too_large = answer.rss_bytes > self.options.max_rss_bytes
+        return too_large or worker.looks >= self.options.max_looks
+
+    async def _start(self) -> "_Worker":
+        process = await asyncio.create_subprocess_exec(*self._command, stdin=PIPE, stdout=PIPE)
+        worker = _Worker(process)
+        self._all.add(worker)
+        self.counts.started += 1
+        try:
+            await worker.ready(self.options.start_s)
+        except BaseException as error:
+            await self._discard(worker, error)
+            raise
+        return worker
+
+    async def _discard(self, worker: "_Worker", error: BaseException) -> None:
+        if isinstance(error, _Overdue):
+            self.counts.overdue += 1
+        elif isinstance(error, WorkerError):
+            self.counts.crashed += 1
+        self._all.discard(worker)
+        await worker.stop(0)
+
+    async def _retire(self, worker: "_Worker") -> None:
+        self.counts.recycled += 1
+        self._all.discard(worker)
+        await worker.stop(self.options.stop_s)
+
+
+class _Overdue(WorkerError):
+    """A worker did not answer in time."""
+
+
+class _Worker:
+    """One process and its two pipes."""
+
+    def __init__(self, process: Process) -> None:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        self._process = process
+        self._tasks, self._answers = process.stdin, process.stdout
+        self.looks = 0
+
+    async def ready(self, deadline_s: float) -> None:
+        """Wait until it has loaded its models."""
+        try:
+            async with asyncio.timeout(deadline_s):
+                answer = await read_answer(self._answers)
+        except TimeoutError:
+            raise _Overdue(f"worker {self._process.pid}: not ready in {deadline_s:g} s") from None
+        except _GONE:
+            raise WorkerError(f"worker {self._process.pid}: died while it started") from None
+        match answer:
+            case Broken(text=text):
+                raise ModelError(text)
+            case Ready():
+                return
+            case _:
+                raise WorkerError(f"worker {self._process.pid}: said {answer!r} when it started")
+
+    async def exchange(self, task: LookTask, deadline_s: float) -> Looked | Unreadable:
+        """One task, one answer."""
+        self.looks += 1
+        what = f"worker {self._process.pid}, camera {task.key}, window {task.window.start_us}"
+        try:
+            async with asyncio.timeout(deadline_s):
+                await write_task(self._tasks, task)
+                answer = await read_answer(self._answers)
+        except TimeoutError:
+            raise _Overdue(f"{what}: no answer in {deadline_s:g} s") from None
+        except _GONE:
+            raise WorkerError(f"{what}: died") from None
+        if not isinstance(answer, Looked | Unreadable):
+            raise WorkerError(f"{what}: answered {answer!r}")
+        return answer
+
+    async def stop(self, grace_s: float) -> None:
+        """Close its input, wait a little, kill it; the process is gone when this returns."""
+        self._tasks.close()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(grace_s):
+                await self._process.wait()
+        if self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
+            await self._process.wait()
+        with contextlib.suppress(*_GONE):
+            await self._tasks.wait_closed()

@@ -1,0 +1,393 @@
+"""Which window is looked at next: pure, deterministic, the time is handed in.
+
+A camera's newest window waits in the *fresh* lane, older ones in the *catch-up* lane. In the fresh
+lane the most overdue camera comes first: the one longest without a look, times its weight. A
+camera whose packets say "quiet" is held until its least rate of looks is due. While both lanes
+have work the catch-up lane gets a fixed share of the time; a lane without work lends its share.
+
+    offered ──▶ newest ──take──▶ in flight ──settle──▶ looked
+                  │ superseded by a newer one   └─give_up─▶ skipped (unreadable, failed)
+                  ├──▶ skipped (quiet)
+                  └──▶ backlog ──take──▶ in flight
+                          └──▶ skipped (overload: more than the lane's share can reach; too old)
+
+Per camera, at any moment: looked + skipped + pending = offered. One look per camera at a time.
+"""
+
+import heapq
+from bisect import insort
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum, auto
+
+from kilocam.analyse.gate import RateGate
+from kilocam.analyse.results import PIPELINE, SkippedWindow, SkipReason, StageCount
+from kilocam.analyse.windows import Counts, Lane, Look, Pending, window_of
+from kilocam.bus import Position
+from kilocam.core import CameraKey, GopRef
+
+WINDOW_US = 2_000_000
+REMEMBERED = 64
+"""Settled windows of a camera that a late second announcement is recognised by."""
+NEXT_US = 500_000
+"""A window that begins this soon after another's end follows it."""
+LEAST_BACKLOG = 4
+"""Windows per camera that may wait even when the lane's share reaches none."""
+MOST_BACKLOG = 200_000
+FIRST_COST_US = 50_000
+COST_WEIGHT = 0.05
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SchedulerOptions:
+    """How time is shared out."""
+
+    lookers: int
+    """Looks that really run at once: worker processes."""
+    look_every_us: int = 6_000_000
+    """A quiet camera's least rate; leaves 4 s to keep the promise of one look in 10 s."""
+    catch_up_share: float = 0.2
+    max_age_us: int = 3_600_000_000
+    deepen_within_us: int = 1_000_000
+    """The whole GOP before is looked at only if the newest window is no later than this."""
+    codecs: frozenset[str] = frozenset({"h264"})
+    """What can be looked at at all."""
+    weight: Callable[[CameraKey], float] = lambda _key: 1.0
+
+
+class _Queued(Enum):
+    NOT = auto()
+    HELD = auto()
+    WAITING = auto()
+
+
+@dataclass(slots=True, eq=False)
+class _Camera:
+    key: CameraKey
+    partition: int
+    weight: float
+    last_look_us: int
+    last_catch_up_us: int = 0
+    gate: RateGate = field(default_factory=RateGate)
+    active: bool = False
+    newest: Pending | None = None
+    last_offered: Pending | None = None
+    found_in: Pending | None = None
+    backlog: list[Pending] = field(default_factory=list)
+    in_flight: Look | None = None
+    starts: set[int] = field(default_factory=set)
+    """Starts of the pending windows."""
+    settled: deque[int] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
+    queued: _Queued = _Queued.NOT
+    token: int = 0
+    catching_up: bool = False
+    counts: Counts = field(default_factory=Counts)
+
+
+class Scheduler:
+    """Owns the offered windows of the cameras of its partitions."""
+
+    def __init__(self, options: SchedulerOptions) -> None:
+        self._options = options
+        self._cameras: dict[CameraKey, _Camera] = {}
+        self._waiting: dict[float, list[tuple[int, CameraKey, int]]] = {}
+        self._held: list[tuple[int, CameraKey, int]] = []
+        self._behind: list[tuple[int, CameraKey]] = []
+        self._spent = dict.fromkeys(Lane, 0.0)
+        self._cost_us = float(FIRST_COST_US)
+        self._skipped: list[SkippedWindow] = []
+        self._pending = 0
+
+    @property
+    def pending(self) -> int:
+        """Windows of all cameras that are neither looked at nor skipped."""
+        return self._pending
+
+    @property
+    def in_memory(self) -> int:
+        """Those, and the skipped ones not yet drained."""
+        return self._pending + len(self._skipped)
+
+    @property
+    def backlog_per_camera(self) -> int:
+        """Older windows a camera may have waiting: its part of what the lane's share reaches."""
+        share = self._options.catch_up_share * self._options.lookers
+        reach = min(int(share * self._options.max_age_us / self._cost_us), MOST_BACKLOG)
+        return max(LEAST_BACKLOG, reach // max(1, len(self._cameras)))
+
+    def counts(self) -> dict[CameraKey, Counts]:
+        """The account of each camera."""
+        return {key: camera.counts for key, camera in self._cameras.items()}
+
+    def drain_skipped(self) -> list[SkippedWindow]:
+        """Windows skipped since the last call."""
+        skipped, self._skipped = self._skipped, []
+        return skipped
+
+    def offer(self, ref: GopRef, position: Position, now_us: int) -> bool:
+        """A window has begun; False when it is known already."""
+        key = CameraKey(ref.tenant, ref.camera)
+        camera = self._cameras.get(key)
+        if camera is None:
+            camera = self._cameras[key] = self._admit(key, now_us)
+        if ref.start_us in camera.starts or ref.start_us in camera.settled:
+            return False
+        busy = camera.gate.busy(ref.complexity, learn=not camera.active)
+        pending = Pending(ref.start_us, ref.gop_us, position, busy, ref.start_us + WINDOW_US)
+        camera.starts.add(pending.start_us)
+        camera.counts.offered += 1
+        camera.counts.pending += 1
+        camera.counts.gate += StageCount(seen=1, passed=int(busy))
+        self._pending += 1
+        if ref.codec not in self._options.codecs:
+            self._skip(camera, pending, SkipReason.CODEC)
+        elif now_us - pending.start_us > self._options.max_age_us:
+            self._skip(camera, pending, SkipReason.TOO_OLD)
+        else:
+            self._place(camera, pending)
+            self._enqueue(camera)
+        return True
+
+    def take(self, now_us: int) -> Look | None:
+        """The next look, or None while nothing is due; its camera is busy until it is given back.
+
+        Amortised O(log cameras).
+        """
+        self._release_held(now_us)
+        fresh, behind = self._most_overdue(now_us), self._next_behind(now_us)
+        if fresh is None and behind is None:
+            return None
+        if behind is None or (fresh is not None and not self._catch_up_is_due()):
+            assert fresh is not None
+            return self._take_fresh(fresh, now_us, alone=behind is None)
+        return self._take_behind(behind, now_us, alone=fresh is None)
+
+    def next_due_us(self, now_us: int) -> int | None:
+        """When `take` may have something without a further offer; None: never."""
+        self._release_held(now_us)
+        if self._most_overdue(now_us) is not None or self._next_behind(now_us) is not None:
+            return now_us
+        return self._held[0][0] if self._held else None
+
+    def settle(self, look: Look, *, cost_us: int, changed: bool, found: bool) -> None:
+        """A look is done and its result kept.
+
+        Args:
+            look: What `take` gave.
+            cost_us: Time of one worker it took.
+            changed: Something differed from the background: what comes next is worth a look.
+            found: Something that moves was found: the rest of the window is worth one too.
+        """
+        camera = self._return(look, cost_us)
+        if camera is None:
+            return
+        self._close(camera, look.target)
+        camera.counts.looked += 1
+        if look.lane is Lane.FRESH:
+            camera.active = changed or found
+            camera.found_in = look.target if found else None
+        self._enqueue(camera)
+
+    def give_up(self, look: Look, *, cost_us: int, reason: SkipReason) -> None:
+        """A look failed for good."""
+        camera = self._return(look, cost_us)
+        if camera is None:
+            return
+        self._skip(camera, look.target, reason)
+        self._enqueue(camera)
+
+    def forget(self, partition: int) -> None:
+        """The partition is someone else's now: so is all that is pending in it."""
+        for key in [k for k, camera in self._cameras.items() if camera.partition == partition]:
+            self._pending -= self._cameras.pop(key).counts.pending
+
+    def check_invariants(self) -> None:
+        """For tests: accounting is exact and every pending window is in exactly one place."""
+        for camera in self._cameras.values():
+            camera.counts.check()
+            places = [p.start_us for p in camera.backlog]
+            places += [p.start_us for p in (camera.newest,) if p]
+            places += [look.target.start_us for look in (camera.in_flight,) if look]
+            assert sorted(places) == sorted(camera.starts)
+            assert len(places) == camera.counts.pending
+            assert [p.start_us for p in camera.backlog] == sorted(
+                p.start_us for p in camera.backlog
+            )
+        assert self._pending == sum(c.counts.pending for c in self._cameras.values())
+
+    def _admit(self, key: CameraKey, now_us: int) -> _Camera:
+        return _Camera(
+            key=key,
+            partition=key.partition,
+            weight=self._options.weight(key),
+            last_look_us=now_us - self._options.look_every_us,
+        )
+
+    def _place(self, camera: _Camera, pending: Pending) -> None:
+        newest = camera.newest
+        last = camera.last_offered
+        if last is not None and pending.start_us < last.start_us:  # told late
+            pending.end_us = min(pending.end_us, last.start_us)
+            self._put_behind(camera, pending)
+            return
+        if last is not None:
+            last.end_us = min(last.end_us, pending.start_us)
+        camera.newest = camera.last_offered = pending
+        if newest is None:
+            return
+        # What `pending` tells of complexity is about the packets of the window before it.
+        if newest.busy or pending.busy or camera.active:
+            self._put_behind(camera, newest)
+        else:
+            self._skip(camera, newest, SkipReason.QUIET)
+
+    def _put_behind(self, camera: _Camera, pending: Pending) -> None:
+        insort(camera.backlog, pending, key=lambda each: each.start_us)
+        while len(camera.backlog) > self.backlog_per_camera:
+            self._skip(camera, camera.backlog.pop(0), SkipReason.OVERLOAD)
+
+    def _enqueue(self, camera: _Camera) -> None:
+        """Put the camera where it belongs in both lanes; at most one live entry in each."""
+        if camera.in_flight is not None:
+            return
+        if camera.backlog and not camera.catching_up:
+            camera.catching_up = True
+            heapq.heappush(self._behind, (camera.last_catch_up_us, camera.key))
+        if camera.newest is None or camera.queued is _Queued.WAITING:
+            return
+        if camera.newest.busy or camera.active:
+            self._wait(camera)
+        elif camera.queued is _Queued.NOT:
+            camera.queued = _Queued.HELD
+            camera.token += 1
+            due = camera.last_look_us + self._options.look_every_us
+            heapq.heappush(self._held, (due, camera.key, camera.token))
+
+    def _wait(self, camera: _Camera) -> None:
+        camera.queued = _Queued.WAITING
+        camera.token += 1
+        queue = self._waiting.setdefault(camera.weight, [])
+        heapq.heappush(queue, (camera.last_look_us, camera.key, camera.token))
+
+    def _release_held(self, now_us: int) -> None:
+        while self._held and (self._held[0][0] <= now_us or not self._live(*self._held[0][1:])):
+            _, key, token = heapq.heappop(self._held)
+            if self._live(key, token):
+                self._wait(self._cameras[key])
+
+    def _live(self, key: CameraKey, token: int) -> bool:
+        camera = self._cameras.get(key)
+        return camera is not None and camera.token == token and camera.newest is not None
+
+    def _most_overdue(self, now_us: int) -> _Camera | None:
+        best: tuple[float, _Camera] | None = None
+        for weight, queue in sorted(self._waiting.items()):
+            while queue and not self._live(*queue[0][1:]):
+                heapq.heappop(queue)
+            if queue:
+                overdue = (now_us - queue[0][0]) * weight
+                if best is None or overdue > best[0]:
+                    best = (overdue, self._cameras[queue[0][1]])
+        return best[1] if best else None
+
+    def _next_behind(self, now_us: int) -> _Camera | None:
+        while self._behind:
+            camera = self._cameras.get(self._behind[0][1])
+            if camera is not None and camera.catching_up and camera.in_flight is None:
+                self._drop_old(camera, now_us)
+                if camera.backlog:
+                    return camera
+            heapq.heappop(self._behind)
+            if camera is not None:
+                camera.catching_up = False
+        return None
+
+    def _drop_old(self, camera: _Camera, now_us: int) -> None:
+        while camera.backlog and now_us - camera.backlog[0].start_us > self._options.max_age_us:
+            self._skip(camera, camera.backlog.pop(0), SkipReason.TOO_OLD)
+
+    def _catch_up_is_due(self) -> bool:
+        share = self._options.catch_up_share
+        return self._spent[Lane.CATCH_UP] * (1 - share) < self._spent[Lane.FRESH] * share
+
+    def _take_fresh(self, camera: _Camera, now_us: int, *, alone: bool) -> Look:
+        heapq.heappop(self._waiting[camera.weight])
+        target, camera.newest = camera.newest, None
+        assert target is not None
+        before, late_us = camera.found_in, now_us - target.start_us
+        near = before is not None and 0 <= target.start_us - before.end_us <= NEXT_US
+        deepen = near and late_us <= self._options.deepen_within_us
+        camera.found_in = None
+        camera.last_look_us = now_us
+        look = self._hand_out(camera, Lane.FRESH, target, before if deepen else None, now_us)
+        if alone:
+            self._even_out(Lane.FRESH)
+        return look
+
+    def _take_behind(self, camera: _Camera, now_us: int, *, alone: bool) -> Look:
+        heapq.heappop(self._behind)
+        camera.catching_up = False
+        camera.last_catch_up_us = now_us
+        target = camera.backlog.pop(0)
+        look = self._hand_out(camera, Lane.CATCH_UP, target, None, now_us)
+        if alone:
+            self._even_out(Lane.CATCH_UP)
+        return look
+
+    def _hand_out(
+        self, camera: _Camera, lane: Lane, target: Pending, before: Pending | None, now_us: int
+    ) -> Look:
+        camera.queued = _Queued.NOT
+        camera.token += 1
+        charged = int(self._cost_us)
+        self._spent[lane] += charged
+        camera.in_flight = Look(
+            key=camera.key,
+            partition=camera.partition,
+            lane=lane,
+            target=target,
+            before=before,
+            taken_us=now_us,
+            charged_us=charged,
+        )
+        return camera.in_flight
+
+    def _even_out(self, busy: Lane) -> None:
+        """The other lane has no work: it saves nothing up."""
+        share = self._options.catch_up_share
+        if busy is Lane.FRESH:
+            owed = self._spent[busy] * share / (1 - share)
+            self._spent[Lane.CATCH_UP] = max(self._spent[Lane.CATCH_UP], owed)
+        else:
+            owed = self._spent[busy] * (1 - share) / share
+            self._spent[Lane.FRESH] = max(self._spent[Lane.FRESH], owed)
+
+    def _return(self, look: Look, cost_us: int) -> _Camera | None:
+        """The look's camera, free again; None when it was forgotten meanwhile."""
+        self._cost_us += COST_WEIGHT * (cost_us - self._cost_us)
+        self._spent[look.lane] += cost_us - look.charged_us
+        camera = self._cameras.get(look.key)
+        if camera is None or camera.in_flight is not look:
+            return None
+        camera.in_flight = None
+        return camera
+
+    def _skip(self, camera: _Camera, pending: Pending, reason: SkipReason) -> None:
+        self._close(camera, pending)
+        camera.counts.skipped[reason] = camera.counts.skipped.get(reason, 0) + 1
+        self._skipped.append(
+            SkippedWindow(
+                window=window_of(camera.key, pending),
+                version=PIPELINE,
+                partition=camera.partition,
+                position=pending.position,
+                reason=reason,
+            )
+        )
+
+    def _close(self, camera: _Camera, pending: Pending) -> None:
+        camera.starts.discard(pending.start_us)
+        camera.settled.append(pending.start_us)
+        camera.counts.pending -= 1
+        self._pending -= 1

@@ -1,0 +1,81 @@
+"""What analysis needs of others; a role's wiring hands it in."""
+
+from collections.abc import AsyncGenerator, Container, Mapping, Sequence
+from typing import Protocol
+
+from kilocam.analyse.look import LookOutcome, LookTask
+from kilocam.analyse.pictures import Footage
+from kilocam.analyse.results import SkippedWindow, WindowResult
+from kilocam.bus import LeaseChange, Position
+from kilocam.core import CameraKey, GopRef
+
+
+class WindowSource(Protocol):
+    """The queue: leased partitions and the windows offered in each, in order (over `bus`)."""
+
+    async def next(self) -> LeaseChange:
+        """What happens next to our partitions."""
+        ...
+
+    async def release(self, partition: int) -> None:
+        """Give back a partition that was asked for."""
+        ...
+
+    def read(
+        self, partition: int, after: Position | None
+    ) -> AsyncGenerator[tuple[GopRef, Position]]:
+        """Windows of a partition, endlessly; positions grow. None: from the oldest kept."""
+        ...
+
+
+class FootageSource(Protocol):
+    """Stored footage (over `record` and `ranges`)."""
+
+    async def read(self, key: CameraKey, from_us: int, to_us: int) -> Footage:
+        """Pieces of [from, to), from the last key frame at or before `from_us`; empty: none."""
+        ...
+
+
+class Workers(Protocol):
+    """Whoever runs looks (`WorkerPool`)."""
+
+    async def look(self, task: LookTask) -> LookOutcome:
+        """Look; raises `FootageError`, `WorkerError` or `ModelError`."""
+        ...
+
+
+class Resume(Protocol):
+    """Where to go on in a partition."""
+
+    @property
+    def position(self) -> Position | None:
+        """All windows up to here are settled: looked at or skipped. None: nothing is known."""
+        ...
+
+    @property
+    def windows(self) -> Container[tuple[CameraKey, int]]:
+        """Camera and start of windows after `position` that are settled too."""
+        ...
+
+
+class WindowSink(Protocol):
+    """Whoever keeps insights (`insight` over Postgres)."""
+
+    async def resume(self, partition: int) -> Resume:
+        """What is kept of a partition, for this version of the pipeline."""
+        ...
+
+    async def write(self, result: WindowResult) -> None:
+        """In one transaction replace all that (camera, window start, version) contributed.
+
+        Idempotent; counts the window as looked at, once however often it is written.
+        """
+        ...
+
+    async def skip(self, windows: Sequence[SkippedWindow]) -> None:
+        """Count windows as skipped, each once; one that was looked at stays so."""
+        ...
+
+    async def advance(self, positions: Mapping[int, Position]) -> None:
+        """In these partitions all windows up to these positions are settled."""
+        ...

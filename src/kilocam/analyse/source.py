@@ -1,0 +1,39 @@
+"""Offered windows from the queue: leases of partitions, and an ordered reader of each."""
+
+import logging
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+from kilocam.bus import Bus, LeaseChange, LeaseSet, Position
+from kilocam.core import GopRef
+
+LEASES = "analyse"
+
+_log = logging.getLogger(__name__)
+
+
+class BusWindows:
+    """A `WindowSource` over the bus; both are entered and left by their owner."""
+
+    def __init__(self, bus: Bus, leases: LeaseSet) -> None:
+        self._bus = bus
+        self._leases = leases
+
+    async def next(self) -> LeaseChange:
+        """What happens next to our partitions."""
+        return await self._leases.next()
+
+    async def release(self, partition: int) -> None:
+        """Give a partition back."""
+        await self._leases.release(partition)
+
+    async def read(
+        self, partition: int, after: Position | None
+    ) -> AsyncGenerator[tuple[GopRef, Position]]:
+        """Windows of a partition, endlessly."""
+        async with aclosing(self._bus.read_partition(partition, after=after)) as references:
+            async for delivered in references:
+                if isinstance(delivered.value, GopRef):
+                    yield delivered.value, delivered.position
+                else:
+                    _log.warning("%s holds something else than a window", delivered.subject)

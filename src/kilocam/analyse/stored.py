@@ -1,0 +1,156 @@
+"""From stored pieces to pictures: packets, access units, decoder; only what is asked for.
+
+The usual look wants one key frame, for which a decoder is kept. Whoever asks for a second picture
+gets the whole GOP decoded in order.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain, groupby
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kilocam.analyse.errors import FootageError
+from kilocam.analyse.pictures import Footage
+from kilocam.bitstream import (
+    BitstreamError,
+    NalKind,
+    build_avc_config,
+    join_avcc,
+    nal_kind,
+    parse_sps,
+)
+from kilocam.core import Piece, PieceFlag, Session
+from kilocam.media import (
+    DecodedPicture,
+    DecodeError,
+    KeyFrameDecoder,
+    Sample,
+    VideoFormat,
+    decode_all,
+)
+from kilocam.rtsp import AccessUnit, StreamReader, UnitKind
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPicture:
+    """A picture out of the log."""
+
+    at_us: int
+    decoded: DecodedPicture
+
+    @property
+    def width(self) -> int:
+        """For square pixels."""
+        return self.decoded.display_size[0]
+
+    @property
+    def height(self) -> int:
+        """For square pixels."""
+        return self.decoded.display_size[1]
+
+    def rgb(self, width: int, height: int) -> NDArray[np.uint8]:
+        """The whole picture squashed to height x width x 3."""
+        return self.decoded.rgb(width, height)
+
+    def grey(self, width: int, height: int) -> NDArray[np.uint8]:
+        """The whole picture squashed to height x width, averaged."""
+        return self.decoded.grey(width, height)
+
+
+@dataclass(frozen=True, slots=True)
+class _Coded:
+    """A coded picture; its sample's times are microseconds of wall time."""
+
+    sample: Sample
+    form: VideoFormat
+
+    @property
+    def at_us(self) -> int:
+        return self.sample.pts
+
+
+class StoredPictures:
+    """A `PictureSource` over H.264 as the log keeps it."""
+
+    def __init__(self) -> None:
+        self._key_frames = KeyFrameDecoder()
+
+    def __call__(self, footage: Footage, from_us: int) -> Iterator[StoredPicture]:
+        """Pictures shown from `from_us` on, in the order shown.
+
+        Raises:
+            FootageError: the first one is a key frame and cannot be decoded.
+        """
+        run: list[_Coded] = []
+        coded = _coded(footage)
+        for each in coded:
+            if each.sample.key:
+                run.clear()
+            run.append(each)
+            if each.at_us >= from_us:
+                break
+        else:
+            return
+        if len(run) == 1:
+            yield self._key_frame(run[0])
+            from_us = run[0].at_us + 1
+        for picture in _decoded(chain(run, coded)):
+            if picture.at_us >= from_us:
+                yield picture
+
+    def _key_frame(self, coded: _Coded) -> StoredPicture:
+        try:
+            return StoredPicture(coded.at_us, self._key_frames.decode(coded.sample, coded.form))
+        except DecodeError as error:
+            raise FootageError(str(error)) from None
+
+
+def _decoded(coded: Iterable[_Coded]) -> Iterator[StoredPicture]:
+    """In the order shown; a change of format drains the decoder before it."""
+    for form, run in groupby(coded, key=lambda each: each.form):
+        for picture in decode_all((each.sample for each in run), (form,)):
+            yield StoredPicture(picture.pts, picture)
+
+
+def _coded(footage: Footage) -> Iterator[_Coded]:
+    """Coded pictures from the first key frame on, in the order sent."""
+    for _, pieces in groupby(footage, key=lambda each: (each[0].epoch, each[0].session)):
+        yield from _of_session(pieces)
+
+
+def _of_session(footage: Iterable[tuple[Session, Piece]]) -> Iterator[_Coded]:
+    reader: StreamReader | None = None
+    rates: dict[int, int] = {}
+    form: VideoFormat | None = None
+    for session, piece in footage:
+        if reader is None:
+            reader = StreamReader(session.tracks, decodable_only=True)
+            rates = {track.index: track.clock_rate for track in session.tracks}
+        broken = bool(piece.flags & PieceFlag.DISCONTINUITY)
+        for unit in reader.feed(piece.payload, piece.media_ts, discontinuity=broken):
+            if unit.track != reader.reference or unit.kind is not UnitKind.H264:
+                continue
+            if unit.key and unit.parameter_sets:
+                form = _format(unit) or form
+            if form is not None:
+                since = (unit.ts - piece.media_ts) * 1_000_000 // rates[unit.track]
+                yield _Coded(_sample(unit, piece.wall_us + since), form)
+
+
+def _sample(unit: AccessUnit, at_us: int) -> Sample:
+    return Sample(
+        track=1, pts=at_us, dts=at_us, duration=0, key=unit.key, data=join_avcc(unit.units)
+    )
+
+
+def _format(unit: AccessUnit) -> VideoFormat | None:
+    """How to decode what follows; None when its parameter sets cannot be read."""
+    try:
+        sps = next(parse_sps(nal) for nal in unit.parameter_sets if nal_kind(nal) == NalKind.SPS)
+        config = build_avc_config(unit.parameter_sets)
+    except (StopIteration, BitstreamError):
+        return None
+    sar = sps.vui.sar or (1, 1)
+    return VideoFormat(config=config, width=sps.width, height=sps.height, sar=sar)

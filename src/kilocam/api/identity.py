@@ -1,0 +1,79 @@
+"""Who calls: a bearer token, or the session cookie of somebody who signed in on the page.
+
+Only the address of `/healthz`, `/readyz`, the page's static files, sign-in and URLs that carry
+their own capability answer without it.
+"""
+
+from urllib.parse import urlsplit
+
+from starlette.requests import HTTPConnection
+
+from kilocam.api.catalogue import Caller
+from kilocam.api.limits import RateLimit
+from kilocam.api.problems import Problem, unauthenticated
+from kilocam.core import check_id
+from kilocam.fleet import Principal, Sessions, Tokens, Unauthenticated
+
+COOKIE = "kilocam_session"
+_SAFE = frozenset({"GET", "HEAD"})
+
+
+class Identity:
+    """Recognises callers; sessions need no database, tokens are remembered for a while."""
+
+    def __init__(self, tokens: Tokens, sessions: Sessions, limit: RateLimit) -> None:
+        self._tokens = tokens
+        self._sessions = sessions
+        self._limit = limit
+
+    async def caller(self, request: HTTPConnection) -> Caller:
+        """Who calls, acting in `?tenant=` or its own tenant.
+
+        Raises:
+            Problem: 401 without a token or session, 403 for a cross-site use of the cookie, 429
+                when the caller, or the address of those who are nobody, asks too often.
+            FleetError: the token is not good, or the tenant is not the caller's.
+        """
+        try:
+            principal = await self._principal(request)
+        except (Problem, Unauthenticated):
+            self._limit.take(address(request))
+            raise
+        self._limit.take(f"{principal.tenant} {principal.subject}")
+        request.state.actor = principal.subject
+        wanted = request.query_params.get("tenant")
+        if wanted is not None:
+            check_id("tenant", wanted)
+        return Caller(tenant=principal.tenant_for(wanted), principal=principal)
+
+    async def _principal(self, request: HTTPConnection) -> Principal:
+        header = request.headers.get("authorization", "")
+        kind, _, bearer = header.partition(" ")
+        if kind.lower() == "bearer" and bearer.strip():
+            return await self._tokens.authenticate(bearer.strip())
+        cookie = request.cookies.get(COOKIE)
+        if cookie is None:
+            raise unauthenticated(
+                "sign in first: send 'Authorization: Bearer TOKEN', or open the sign-in link that "
+                "the server printed at its start"
+            )
+        _refuse_cross_site(request)
+        return self._sessions.verify(cookie).principal
+
+
+def address(request: HTTPConnection) -> str:
+    """Who somebody is of whom nothing else is known."""
+    return f"address {request.client.host if request.client else ''}"
+
+
+def _refuse_cross_site(request: HTTPConnection) -> None:
+    """Another site's page must not act with this browser's cookie.
+
+    The cookie is SameSite=Lax already; this also covers WebSockets and sibling ports.
+    """
+    origin = request.headers.get("origin")
+    reads = request.scope["type"] == "http" and request.scope["method"] in _SAFE
+    if origin is None or reads:
+        return
+    if urlsplit(origin).netloc != request.headers.get("host"):
+        raise Problem(403, "forbidden", f"origin {origin} may not use this session")

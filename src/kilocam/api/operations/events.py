@@ -1,0 +1,363 @@
+"""Events, search, and how much of the footage was looked at."""
+
+from dataclasses import replace
+from typing import Annotated
+from urllib.parse import quote
+from uuid import UUID
+
+from pydantic import Field
+
+from kilocam.api.catalogue import Caller, Catalogue, Model, Operation
+from kilocam.api.operations.footage import Moment
+from kilocam.api.problems import Problem
+from kilocam.core import KilocamError, format_time, now_us
+from kilocam.fleet import Role
+from kilocam.insight import (
+    CameraCounts,
+    Cursor,
+    Event,
+    EventFilter,
+    Feed,
+    Insight,
+    Invalid,
+    NotFound,
+    Sight,
+    Unavailable,
+    admits,
+)
+
+INSIGHT_PROBLEMS: dict[type[KilocamError], tuple[int, str]] = {
+    NotFound: (404, "not-found"),
+    Invalid: (422, "invalid"),
+    Unavailable: (503, "unavailable"),
+}
+"""Status and kind of what the operations here may raise."""
+
+LEAD_US = 2_000_000
+"""A clip begins so much before what it shows, and ends so much after it."""
+CLIP_US = 60_000_000
+"""Of what lasts longer (a parked car) the clip shows the time around the best picture."""
+WAIT_S = 60.0
+_DAY_US = 86_400_000_000
+_MOST_NAMED = 100
+
+Limit = Annotated[int, Field(ge=1, le=500, description="At most so many items.")]
+Box = Annotated[
+    list[float], Field(description="[x, y, width, height] as fractions of the picture.")
+]
+
+
+class EventOut(Model):
+    """One object while it could be followed; links need the caller's sign-in."""
+
+    id: str
+    camera: str
+    label: Annotated[str, Field(alias="class")]
+    score: float
+    start: str
+    end: str
+    box: Box
+    zones: list[str]
+    text: list[str]
+    still: bool
+    best: Annotated[str, Field(description="When it was seen best; `box` is of that picture.")]
+    snapshot_url: str
+    clip_url: str
+
+
+class SightOut(Model):
+    """Where the object was at one moment."""
+
+    at: str
+    score: float
+    box: Box
+
+
+class OneEventOut(EventOut):
+    """An event with where its object was, moment by moment."""
+
+    sights: list[SightOut]
+
+
+class EventList(Model):
+    """A page of events."""
+
+    items: list[EventOut]
+    next_cursor: str | None
+
+
+class Changes(Model):
+    """Events that were opened or extended, each as it is now."""
+
+    items: list[EventOut]
+    after: Annotated[str, Field(description="Give it as `after` to go on.")]
+
+
+class Restricted(Model):
+    """Which events; several cameras or classes are separated by commas."""
+
+    camera: str = ""
+    label: Annotated[str, Field(alias="class", description="A class, or a group: vehicle.")] = ""
+
+
+class ListEvents(Restricted):
+    """Which events, and which page of them."""
+
+    zone: Annotated[str, Field(description="No zones can be drawn yet: finds nothing.")] = ""
+    start: Annotated[Moment | None, Field(alias="from", description="RFC 3339.")] = None
+    end: Annotated[Moment | None, Field(alias="to", description="RFC 3339.")] = None
+    text: Annotated[str, Field(max_length=500, description="Words.")] = ""
+    limit: Limit = 100
+    cursor: str | None = None
+
+
+class OneEvent(Model):
+    """Which event."""
+
+    id: UUID
+
+
+class PollEvents(Restricted):
+    """Where to go on, and how long to wait for something."""
+
+    after: Annotated[
+        str, Field(description="`after` of the last answer; without it: what is new from now on.")
+    ] = ""
+    wait: Annotated[float, Field(ge=0, le=WAIT_S, description="Seconds.")] = 25.0
+
+
+class Search(Model):
+    """A question in plain words, and what restricts it further."""
+
+    query: Annotated[str, Field(max_length=500)]
+    start: Annotated[Moment | None, Field(alias="from", description="RFC 3339.")] = None
+    end: Annotated[Moment | None, Field(alias="to", description="RFC 3339.")] = None
+    cameras: Annotated[tuple[str, ...], Field(max_length=_MOST_NAMED)] = ()
+    classes: Annotated[tuple[str, ...], Field(max_length=_MOST_NAMED)] = ()
+    limit: Limit = 20
+
+
+class ResultOut(Model):
+    """What a search found; `score` is between 0 and 1."""
+
+    score: float
+    kind: str
+    camera: str
+    start: str
+    end: str
+    title: str
+    event_id: str
+    snapshot_url: str
+    clip_url: str
+
+
+class ResultList(Model):
+    """What a search found, best first."""
+
+    items: list[ResultOut]
+    next_cursor: None = None
+
+
+class AnalysisIn(Model):
+    """Since when, and of which cameras."""
+
+    camera: str = ""
+    start: Annotated[
+        Moment | None, Field(alias="from", description="The hour it lies in; default: a day ago.")
+    ] = None
+
+
+class CameraAnalysis(Model):
+    """Windows of footage: offered = looked + all skipped, exactly."""
+
+    camera: str
+    offered: int
+    looked: int
+    skipped: Annotated[dict[str, int], Field(description="By reason.")]
+    last_look: str | None
+
+
+class AnalysisOut(Model):
+    """How much was looked at, and what was not, why."""
+
+    offered: int
+    looked: int
+    skipped: dict[str, int]
+    cameras: list[CameraAnalysis]
+
+
+class EventOperations:
+    """The operations on what was seen."""
+
+    def __init__(self, insight: Insight, feed: Feed) -> None:
+        self._insight = insight
+        self._feed = feed
+
+    def enter(self, catalogue: Catalogue) -> None:
+        """Put them into the catalogue."""
+        add = catalogue.add
+        add(Operation(
+            name="list_events", summary="What was seen, newest first.",
+            method="GET", path="/v1/events", needs=Role.VIEWER,
+            takes=ListEvents, gives=EventList, call=self.list,
+        ))  # fmt: skip
+        add(Operation(
+            name="poll_events", summary="What was seen since; waits for news (long poll).",
+            method="GET", path="/v1/events/poll", needs=Role.VIEWER,
+            takes=PollEvents, gives=Changes, call=self.poll,
+        ))  # fmt: skip
+        add(Operation(
+            name="get_event", summary="One event, with where its object was.",
+            method="GET", path="/v1/events/{id}", needs=Role.VIEWER,
+            takes=OneEvent, gives=OneEventOut, call=self.get,
+        ))  # fmt: skip
+        add(Operation(
+            name="search", summary="Find footage by a question in plain words.",
+            method="POST", path="/v1/search", needs=Role.VIEWER,
+            takes=Search, gives=ResultList, call=self.search,
+        ))  # fmt: skip
+        add(Operation(
+            name="show_analysis", summary="How much of the footage was looked at.",
+            method="GET", path="/v1/analysis", needs=Role.VIEWER,
+            takes=AnalysisIn, gives=AnalysisOut, call=self.analysis,
+        ))  # fmt: skip
+
+    async def list(self, caller: Caller, given: ListEvents) -> EventList:
+        """A page of events."""
+        if given.zone:
+            return EventList(items=[], next_cursor=None)
+        wanted = replace(filter_of(given), from_us=given.start, to_us=given.end, text=given.text)
+        page = await self._insight.events(
+            caller.tenant, wanted, cursor=given.cursor, limit=given.limit
+        )
+        items = [event_out(event) for event in page.items]
+        return EventList(items=items, next_cursor=page.next_cursor)
+
+    async def poll(self, caller: Caller, given: PollEvents) -> Changes:
+        """Changes after a place; empty when none came in time."""
+        if given.after:
+            after = Cursor.parse(given.after)
+        else:
+            after = await self._feed.now_at(caller.tenant)
+        events = await self._feed.next(caller.tenant, after, given.wait)
+        wanted = filter_of(given)
+        return Changes(
+            items=[event_out(event) for event in events if admits(wanted, event)],
+            after=str(events[-1].changed if events else after),
+        )
+
+    async def get(self, caller: Caller, given: OneEvent) -> OneEventOut:
+        """One event."""
+        event = await self._insight.event(caller.tenant, str(given.id))
+        sights = await self._insight.sights(caller.tenant, event.id)
+        return OneEventOut(
+            **event_out(event).model_dump(), sights=[_sight(each) for each in sights]
+        )
+
+    async def search(self, caller: Caller, given: Search) -> ResultList:
+        """What fits best."""
+        wanted = EventFilter(
+            cameras=given.cameras,
+            labels=given.classes,
+            from_us=given.start,
+            to_us=given.end,
+        )
+        found = await self._insight.search(caller.tenant, given.query, wanted, limit=given.limit)
+        return ResultList(items=[_result(each.event, each.score) for each in found])
+
+    async def analysis(self, caller: Caller, given: AnalysisIn) -> AnalysisOut:
+        """The accounts."""
+        since_us = now_us() - _DAY_US if given.start is None else given.start
+        counts = await self._insight.counts(
+            caller.tenant, since_us=since_us, cameras=names(given.camera)
+        )
+        skipped: dict[str, int] = {}
+        for each in counts:
+            for reason, many in each.skipped.items():
+                skipped[reason] = skipped.get(reason, 0) + many
+        return AnalysisOut(
+            offered=sum(each.offered for each in counts),
+            looked=sum(each.looked for each in counts),
+            skipped=skipped,
+            cameras=[_account(each) for each in counts],
+        )
+
+
+def filter_of(wanted: Restricted) -> EventFilter:
+    """Cameras and classes that are named."""
+    return EventFilter(cameras=names(wanted.camera), labels=names(wanted.label))
+
+
+def names(text: str) -> tuple[str, ...]:
+    """Names separated by commas."""
+    found = tuple(name for part in text.split(",") if (name := part.strip()))
+    if len(found) > _MOST_NAMED:
+        raise Problem(422, "invalid", f"{len(found)} names are too many: give {_MOST_NAMED}")
+    return found
+
+
+def event_out(event: Event) -> EventOut:
+    """An event as everybody outside sees it."""
+    return EventOut(
+        id=event.id,
+        camera=event.camera,
+        label=event.label,
+        score=round(event.score, 4),
+        start=format_time(event.start_us),
+        end=format_time(event.end_us),
+        box=_box(event.box),
+        zones=[],
+        text=[],
+        still=event.still,
+        best=format_time(event.best_us),
+        snapshot_url=snapshot_url(event),
+        clip_url=clip_url(event),
+    )
+
+
+def snapshot_url(event: Event) -> str:
+    """The picture that shows it best."""
+    return f"/v1/cameras/{quote(event.camera)}/snapshot.jpg?at={format_time(event.best_us)}"
+
+
+def clip_url(event: Event) -> str:
+    """What happened, with a little before and after."""
+    from_us, to_us = event.start_us - LEAD_US, event.end_us + LEAD_US
+    if to_us - from_us > CLIP_US:
+        from_us = max(from_us, event.best_us - CLIP_US // 2)
+        to_us = min(to_us, from_us + CLIP_US)
+    span = f"from={format_time(from_us)}&to={format_time(to_us)}"
+    return f"/v1/cameras/{quote(event.camera)}/clip.mp4?{span}"
+
+
+def _result(event: Event, score: float) -> ResultOut:
+    return ResultOut(
+        score=score,
+        kind="event",
+        camera=event.camera,
+        start=format_time(event.start_us),
+        end=format_time(event.end_us),
+        title=f"{event.label} at {event.camera}",
+        event_id=event.id,
+        snapshot_url=snapshot_url(event),
+        clip_url=clip_url(event),
+    )
+
+
+def _sight(sight: Sight) -> SightOut:
+    return SightOut(at=format_time(sight.at_us), score=round(sight.score, 4), box=_box(sight.box))
+
+
+def _box(box: tuple[float, float, float, float]) -> list[float]:
+    return [round(part, 5) for part in box]
+
+
+def _account(counts: CameraCounts) -> CameraAnalysis:
+    last = counts.last_look_us
+    return CameraAnalysis(
+        camera=counts.camera,
+        offered=counts.offered,
+        looked=counts.looked,
+        skipped=dict(counts.skipped),
+        last_look=None if last is None else format_time(last),
+    )

@@ -1,0 +1,180 @@
+"""Events as they happen: server-sent events and a WebSocket; the long poll is an operation.
+
+Both tell the same things in the same order, each with its place. Whoever was cut off goes on from
+there: a browser's EventSource sends `Last-Event-ID` by itself, a WebSocket is opened with
+`?after=`. A listener holds nothing here but its place, so a slow one costs nobody anything.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, suppress
+
+from fastapi import FastAPI
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import Response, StreamingResponse
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from kilocam.api.identity import Identity
+from kilocam.api.operations.events import Restricted, event_out, filter_of
+from kilocam.api.problems import Problem, Translator
+from kilocam.core import KilocamError
+from kilocam.fleet import Role
+from kilocam.insight import Cursor, Event, EventFilter, Feed, Unavailable, admits
+
+QUIET_S = 15.0
+"""After so long without news a sign of life is sent, or proxies would close the connection."""
+AGAIN_S = 2.0
+SEND_S = 20.0
+"""A listener that takes nothing for so long has gone without a word."""
+LISTENERS = 500
+STREAM, SOCKET = "/v1/events/stream", "/v1/events/ws"
+_News = AsyncGenerator[tuple[Cursor, Event | None], None]
+_REASON_BYTES = 120
+"""A close frame holds 123 bytes of reason (RFC 6455 section 5.5)."""
+
+
+class EventStreams:
+    """The faces of a feed.
+
+    Args:
+        feed: where news come from.
+        identity: recognises callers, and refuses another site's use of a cookie.
+        translator: turns errors into problems.
+        listeners: at most so many at once.
+    """
+
+    def __init__(
+        self, feed: Feed, identity: Identity, translator: Translator, *, listeners: int = LISTENERS
+    ) -> None:
+        self._feed = feed
+        self._identity = identity
+        self._translator = translator
+        self._listeners = listeners
+        self._listening = 0
+
+    def mount(self, app: FastAPI) -> None:
+        """Add the routes, before `/v1/events/{id}`, which would take them for ids."""
+        app.add_api_websocket_route(SOCKET, self.socket, name="events_socket")
+        app.add_api_route(
+            STREAM,
+            self.stream,
+            operation_id="stream_events",
+            summary="Events as they happen (server-sent events).",
+            response_class=StreamingResponse,
+            responses={200: {"content": {"text/event-stream": {}}}},
+        )
+        routes = app.router.routes
+        routes.insert(0, routes.pop())
+
+    async def stream(self, request: Request) -> Response:
+        """Server-sent events (WHATWG HTML, section 9.2)."""
+        tenant, wanted, after = await self._begin(request, "stream_events")
+        return StreamingResponse(
+            self._sse(tenant, wanted, after),
+            media_type="text/event-stream",
+            headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+        )
+
+    async def socket(self, socket: WebSocket) -> None:
+        """One listener, from the handshake to the end."""
+        await socket.accept()
+        try:
+            tenant, wanted, after = await self._begin(socket, "events_socket")
+            await self._tell_until_gone(socket, self._news(tenant, wanted, after))
+        except KilocamError as error:
+            problem = self._translator.problem(error)
+            with suppress(WebSocketDisconnect, RuntimeError, TimeoutError):
+                async with asyncio.timeout(SEND_S):
+                    await socket.send_json(problem.body())
+            await _close(socket, 4000 + problem.status, str(problem))
+        except TimeoutError:
+            await _close(socket, 1008, "the listener takes nothing")
+        except WebSocketDisconnect:
+            pass
+
+    async def _begin(
+        self, connection: HTTPConnection, operation: str
+    ) -> tuple[str, EventFilter, Cursor]:
+        """Whose events, which of them, and from where on."""
+        caller = await self._identity.caller(connection)
+        caller.need(Role.VIEWER, operation)
+        asked = connection.query_params
+        wanted = filter_of(Restricted(camera=asked.get("camera", ""), label=asked.get("class", "")))
+        place = connection.headers.get("last-event-id") or asked.get("after")
+        after = Cursor.parse(place) if place else await self._feed.now_at(caller.tenant)
+        if self._listening >= self._listeners:
+            raise Problem(503, "busy", f"{self._listeners} listen already; try again in a moment")
+        return caller.tenant, wanted, after
+
+    async def _news(self, tenant: str, wanted: EventFilter, after: Cursor) -> _News:
+        """Places, each with its event, or without one as a sign of life."""
+        self._listening += 1
+        try:
+            yield after, None
+            while True:
+                try:
+                    events = await self._feed.next(tenant, after, QUIET_S)
+                except Unavailable:
+                    await asyncio.sleep(AGAIN_S)
+                    events = ()
+                for event in events:
+                    after = event.changed
+                    if admits(wanted, event):
+                        yield after, event
+                if not events:
+                    yield after, None
+        finally:
+            self._listening -= 1
+
+    async def _sse(self, tenant: str, wanted: EventFilter, after: Cursor) -> AsyncIterator[str]:
+        async with aclosing(self._news(tenant, wanted, after)) as news:
+            async for place, event in news:
+                if event is None:
+                    yield f": nothing new\nid: {place}\n\n"
+                else:
+                    yield f"id: {place}\nevent: event\ndata: {_json(event)}\n\n"
+
+    async def _tell_until_gone(self, socket: WebSocket, news: _News) -> None:
+        telling = asyncio.create_task(_tell(socket, news))
+        listening = asyncio.create_task(_until_gone(socket))
+        try:
+            await asyncio.wait({telling, listening}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (telling, listening):
+                task.cancel()
+            await asyncio.wait({telling, listening})
+        if not telling.cancelled():
+            telling.result()
+
+
+async def _tell(socket: WebSocket, news: _News) -> None:
+    async with aclosing(news):
+        async for place, event in news:
+            body = "null" if event is None else _json(event)
+            async with asyncio.timeout(SEND_S):
+                await socket.send_text(f'{{"after": "{place}", "event": {body}}}')
+
+
+async def _until_gone(socket: WebSocket) -> None:
+    """Listeners have nothing to say; what they say is thrown away."""
+    with suppress(WebSocketDisconnect):
+        while True:
+            message = await socket.receive()
+            if message["type"] == "websocket.disconnect":
+                return
+
+
+async def _close(socket: WebSocket, code: int, reason: str) -> None:
+    short = reason.encode()[:_REASON_BYTES].decode(errors="ignore")
+    # Where the listener is gone there is nobody to tell: starlette raises either, by how it went.
+    with suppress(WebSocketDisconnect, RuntimeError):
+        await socket.close(code, short)
+
+
+def _json(event: Event) -> str:
+    return event_out(event).model_dump_json(by_alias=True)
+
+
+def mount_streams(app: FastAPI, feed: Feed, identity: Identity, translator: Translator) -> None:
+    """Add server-sent events and the WebSocket to the gateway."""
+    EventStreams(feed, identity, translator).mount(app)

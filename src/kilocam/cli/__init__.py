@@ -1,0 +1,1 @@
+"""Commands, the wiring of each role, the supervisor, embedded engines."""

@@ -1,0 +1,1 @@
+"""One module per family of commands; each turns words into calls and prints the result."""

@@ -1,0 +1,32 @@
+"""`kilocam bench …`: measures on this machine; the figures of the README come from here."""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+
+import click
+
+from kilocam.cli.bench.record import measure_record
+
+
+@click.group()
+def bench() -> None:
+    """Measure, beside a baseline in the same run."""
+
+
+@bench.command()
+@click.option("--cameras", type=click.IntRange(1), default=100, show_default=True)
+@click.option("--seconds", type=click.FloatRange(1), default=20, show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+def record(*, cameras: int, seconds: float, as_json: bool) -> None:
+    """Recording: the shipped recorder beside one ffmpeg process per camera."""
+    _show(dataclasses.asdict(measure_record(cameras, seconds)), as_json=as_json)
+
+
+def _show(figures: Mapping[str, object], *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(figures))
+        return
+    width = max(map(len, figures))
+    for name, value in figures.items():
+        click.echo(f"{name:{width}}  {value}")

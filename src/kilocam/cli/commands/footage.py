@@ -1,0 +1,179 @@
+"""Commands on stored footage: `export`, `verify`, `reader`."""
+
+import json
+from pathlib import Path
+
+import click
+
+from kilocam.cli.data import DataDir
+from kilocam.cli.installation import Installation
+from kilocam.core import (
+    CameraKey,
+    ConfigError,
+    KilocamError,
+    PieceFlag,
+    check_id,
+    format_time,
+    parse_time,
+)
+from kilocam.core.settings import load_settings
+from kilocam.playback import Exported, Library, Range
+from kilocam.playback import export as write_mp4
+from kilocam.ranges import SocketLiveView
+from kilocam.record import Archive, Damage, FileOk, list_records, log_files, verify_files
+
+FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+def installation(data: Path, config: Path | None) -> Installation:
+    """The installation whose files lie in `data`; the directory must exist.
+
+    Raises:
+        ConfigError: it does not.
+    """
+    if not data.is_dir():
+        raise ConfigError(f"data directory {data} does not exist; name it with --data")
+    return Installation(DataDir(data), load_settings(config))
+
+
+def camera_key(text: str) -> CameraKey:
+    """`camera`, or `tenant/camera`; the tenant is `default` unless named.
+
+    Raises:
+        ConfigError: it cannot be a camera's name.
+    """
+    tenant, _, camera = text.rpartition("/")
+    return CameraKey(check_id("tenant", tenant or "default"), check_id("camera", camera))
+
+
+class ExportError(KilocamError):
+    """There is nothing to export."""
+
+
+@click.command()
+@click.option("--camera", required=True, help="CAMERA or TENANT/CAMERA.")
+@click.option("--from", "start", required=True, help="Such as 2026-11-23T21:40:14Z.")
+@click.option("--to", "end", required=True, help="Up to this time.")
+@click.option("-o", "--output", required=True, type=FILE, help="FILE.mp4; must not exist.")
+@click.option("--data", type=click.Path(path_type=Path), default=Path("data"), show_default=True)
+@click.option("--config", type=FILE)
+def export(
+    *, camera: str, start: str, end: str, output: Path, data: Path, config: Path | None
+) -> None:
+    """Write footage to an MP4 file, from the key frame at or before the start on.
+
+    Every picture and sound that was received is in it, as the camera sent it.
+    """
+    wanted = Range(key=camera_key(camera), from_us=parse_time(start), to_us=parse_time(end))
+    if wanted.from_us >= wanted.to_us:
+        raise ConfigError(f"--from {start} is not before --to {end}; give an earlier start")
+    if output.exists():
+        raise ConfigError(f"output file {output} exists; remove it or choose another name")
+    found = installation(data, config)
+    archive = Archive(found.footage, SocketLiveView(sorted(found.data.run.glob("*.sock"))))
+    _check_recorded(archive, wanted)
+    for line in _told(write_mp4(Library(archive), wanted, output)):
+        click.echo(line)
+
+
+def _check_recorded(archive: Archive, wanted: Range) -> None:
+    """Say why there is nothing, where there is nothing."""
+    spans, gaps = archive.coverage(wanted.key, wanted.from_us, wanted.to_us)
+    if spans:
+        return
+    what = f"camera {wanted.key}: nothing is recorded"
+    if gaps:
+        causes = sorted({f"{gap.cause}: {gap.detail}" if gap.detail else gap.cause for gap in gaps})
+        raise ExportError(f"{what} in this range ({'; '.join(causes)}); choose another range")
+    known = archive.keys()
+    if wanted.key not in known:
+        names = ", ".join(map(str, known[:10])) or "none"
+        raise ExportError(f"{what}; check the name, footage exists of: {names}")
+    raise ExportError(f"{what} in this range; choose another range")
+
+
+def _told(done: Exported) -> list[str]:
+    lines = [
+        f"{done.file}: {done.pictures} pictures, {done.sounds} frames of sound "
+        f"from {format_time(done.start_us)} on"
+    ]
+    if done.damaged:
+        lines.append(f"{done.damaged} pictures are damaged: packets of them were lost")
+    if done.before_key:
+        lines.append(f"{done.before_key} pictures before the first key frame are left out")
+    lines += [f"left out: {text}" for text in done.left_out]
+    return lines
+
+
+@click.command()
+@click.argument("files", nargs=-1, type=FILE)
+@click.option("--camera", help="CAMERA or TENANT/CAMERA; default: all.")
+@click.option("--from", "start", help="From this time, such as 2026-11-23T21:40:14Z.")
+@click.option("--to", "end", help="Up to this time.")
+@click.option("--data", type=click.Path(path_type=Path), default=Path("data"), show_default=True)
+@click.option("--config", type=FILE)
+@click.pass_context
+def verify(
+    context: click.Context,
+    files: tuple[Path, ...],
+    *,
+    camera: str | None,
+    start: str | None,
+    end: str | None,
+    data: Path,
+    config: Path | None,
+) -> None:
+    """Check that no stored record was altered; of all footage, or of FILES.
+
+    Exits with 1 and names the damaged range if anything differs.
+    """
+    chosen = list(files) or log_files(installation(data, config).footage)
+    damaged = records = 0
+    for result in verify_files(
+        chosen,
+        camera_key(camera) if camera else None,
+        parse_time(start) if start else None,
+        parse_time(end) if end else None,
+    ):
+        if isinstance(result, FileOk):
+            records += result.records
+        else:
+            damaged += 1
+            click.echo(_damage(result))
+    click.echo(f"{len(chosen)} files, {records} records whole, {damaged} damaged")
+    if damaged:
+        context.exit(1)
+
+
+def _damage(damage: Damage) -> str:
+    where = f"{damage.file} at byte {damage.offset}: {damage.reason}"
+    if damage.key is None:
+        return where
+    times = [format_time(us) for us in (damage.from_us, damage.to_us) if us is not None]
+    return f"{where}; camera {damage.key} {' to '.join(times)}"
+
+
+@click.command()
+@click.argument("file", type=FILE)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+def reader(file: Path, *, as_json: bool) -> None:
+    """List the records of a log FILE (.kcw)."""
+    for line in list_records(file):
+        header = line.header
+        times = [format_time(us) if us else None for us in (header.wall_us, header.key_us)]
+        facts = {
+            "offset": line.offset,
+            "kind": line.kind,
+            "camera": f"{header.tenant}/{header.camera}",
+            "session": header.session,
+            "time": times[0],
+            "bytes": line.length,
+            "packets": header.packets,
+            "frames": header.frames,
+            "key_frame": times[1],
+            "flags": PieceFlag(header.flags).name or "",
+        }
+        if as_json:
+            click.echo(json.dumps(facts))
+        else:
+            click.echo(" ".join(f"{name}={value}" for name, value in facts.items() if value))

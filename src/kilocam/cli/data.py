@@ -1,0 +1,114 @@
+"""The data directory: one place for all state, its layout and its version."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from kilocam.core import ConfigError
+
+VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class DataDir:
+    """Paths below `DATA`; nothing is touched before `open`."""
+
+    root: Path
+    """Absolute, for engines run elsewhere than we do."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "root", self.root.absolute())
+
+    @property
+    def run(self) -> Path:
+        """Sockets, status and metrics of running processes; worthless after a stop."""
+        return self.root / "run"
+
+    @property
+    def footage(self) -> Path:
+        """Logs, unless `storage.path` says otherwise."""
+        return self.root / "footage"
+
+    @property
+    def assignments(self) -> Path:
+        """What each recorder was last told to record."""
+        return self.root / "assignments"
+
+    @property
+    def keys(self) -> Path:
+        """Signing and encryption keys, unless `security.key_file` says otherwise."""
+        return self.root / "keys.json"
+
+    @property
+    def admin_token(self) -> Path:
+        """The administrator's API token, mode 600."""
+        return self.root / "admin-token"
+
+    @property
+    def address(self) -> Path:
+        """Where the gateway listens, for commands on this machine."""
+        return self.run / "address"
+
+    @property
+    def nats(self) -> Path:
+        """The embedded NATS server's files."""
+        return self.root / "nats"
+
+    @property
+    def postgres(self) -> Path:
+        """The embedded Postgres's files."""
+        return self.root / "postgres"
+
+    def ranges(self, recorder: str) -> Path:
+        """The Unix socket of one recorder's range server."""
+        return self.run / f"{recorder}.sock"
+
+    def board(self, recorder: str) -> Path:
+        """What one recorder says of its cameras."""
+        return self.run / f"{recorder}.cameras.json"
+
+    def watermark(self, recorder: str) -> Path:
+        """Up to where one recorder's windows are announced on the queue."""
+        return self.root / f"announced-{recorder}.json"
+
+    def assignment(self, recorder: str) -> Path:
+        """The assignment file of one recorder."""
+        return self.assignments / f"{recorder}.json"
+
+    def open(self) -> None:
+        """Make the directory, or check that this version may use it.
+
+        Raises:
+            ConfigError: it cannot be made or written, or a newer Kilocam has used it.
+        """
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            version = self.root / "version"
+            if version.exists():
+                self._check(version.read_text().strip())
+            for folder in (self.run, self.assignments):
+                folder.mkdir(mode=0o700, exist_ok=True)
+            if not version.exists():
+                version.write_text(f"{VERSION}\n")
+        except OSError as error:
+            raise ConfigError(
+                f"data directory {self.root}: {error.strerror}; "
+                "make it writable for this user or choose another with --data"
+            ) from None
+        if not os.access(self.root, os.W_OK):
+            raise ConfigError(
+                f"data directory {self.root} is read-only; "
+                "make it writable for this user or choose another with --data"
+            )
+
+    def _check(self, found: str) -> None:
+        if not found.isdigit():
+            raise ConfigError(
+                f"data directory {self.root}: its version file says {found!r}, not a number; "
+                "is this a Kilocam data directory?"
+            )
+        if int(found) > VERSION:
+            raise ConfigError(
+                f"data directory {self.root} has version {found}, this Kilocam knows {VERSION}; "
+                "upgrade Kilocam or choose another directory with --data"
+            )

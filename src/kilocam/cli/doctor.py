@@ -1,0 +1,129 @@
+"""Checks of the machine: what is wrong, and how to mend it."""
+
+import ctypes
+import ctypes.util
+import os
+import resource
+import shutil
+import socket
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from kilocam.analyse.models import cache_directory
+from kilocam.cli.installation import Installation
+from kilocam.cli.up import listen_address
+from kilocam.core import ConfigError
+
+_FILES = 4096
+_DISK_MB = 64
+_SLOW_MB_S = 40.0
+_STA_UNSYNC = 0x40  # timex.status, adjtimex(2)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One check: how it stands and, when it is not well, how to mend it."""
+
+    name: str
+    ok: bool
+    text: str
+    mend: str = ""
+
+
+def examine(installation: Installation) -> Iterator[Finding]:
+    """All checks, one after another; none changes anything but a file it removes again."""
+    yield _files()
+    yield _clock()
+    for path in installation.footage:
+        yield _disk(path)
+    yield _port(installation.settings.http.listen)
+    yield _models(cache_directory() / "models")
+    yield _program("ffmpeg", "only `kilocam bench record` needs it", "apt-get install ffmpeg")
+
+
+def _files() -> Finding:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    enough = hard == resource.RLIM_INFINITY or hard >= _FILES
+    shown = "no limit" if hard == resource.RLIM_INFINITY else str(hard)
+    return Finding(
+        name="open files",
+        ok=enough,
+        text=f"{shown} allowed, a camera needs one",
+        mend=f"raise the hard limit (ulimit -Hn {_FILES}, or LimitNOFILE= of the service)",
+    )
+
+
+def _clock() -> Finding:
+    """Whether the kernel says that something keeps the clock right (adjtimex(2))."""
+    buffer = ctypes.create_string_buffer(512)
+    library = ctypes.CDLL(ctypes.util.find_library("c"), use_errno=True)
+    state = library.adjtimex(buffer)
+    # struct timex: modes (int, padded), offset, freq, maxerror, esterror (long), status (int)
+    status = int.from_bytes(buffer.raw[40:44], "little")
+    synced = state >= 0 and not status & _STA_UNSYNC
+    return Finding(
+        name="clock",
+        ok=synced,
+        text="kept right by a time service" if synced else "nothing keeps it right",
+        mend="run a time service (apt-get install chrony), or times of footage drift",
+    )
+
+
+def _disk(path: Path) -> Finding:
+    name = f"disk of {path}"
+    place = next(parent for parent in (path, *path.absolute().parents) if parent.is_dir())
+    block = os.urandom(1 << 20)
+    probe = place / f".kilocam-doctor-{os.getpid()}"
+    try:
+        with probe.open("wb") as file:
+            began = time.monotonic()
+            for _ in range(_DISK_MB):
+                file.write(block)
+            file.flush()
+            os.fdatasync(file.fileno())
+            speed = _DISK_MB / (time.monotonic() - began)
+    except OSError as error:
+        return Finding(
+            name=name,
+            ok=False,
+            text=f"cannot be written: {error.strerror}",
+            mend="make it writable, or set storage.path to another directory",
+        )
+    finally:
+        probe.unlink(missing_ok=True)
+    free = shutil.disk_usage(place).free / 1e9
+    return Finding(
+        name=name,
+        ok=speed >= _SLOW_MB_S,
+        text=f"{speed:.0f} MB/s to stable storage, {free:.0f} GB free",
+        mend="1000 cameras of 256 kbit/s need 33 MB/s: use a faster disk, or fewer cameras",
+    )
+
+
+def _port(listen: str) -> Finding:
+    try:
+        host, port = listen_address(listen)
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, port))
+    except (OSError, ConfigError) as error:
+        text = f"{listen}: {error}"
+        return Finding(name="port", ok=False, text=text, mend="choose another with --http")
+    return Finding(name="port", ok=True, text=f"{listen} is free")
+
+
+def _models(folder: Path) -> Finding:
+    found = sorted(file.stem for file in folder.glob("*.onnx"))
+    return Finding(
+        name="models",
+        ok=bool(found),
+        text=", ".join(found) or f"none in {folder}",
+        mend="fetch them: python tools/models.py, or run ./start, which does",
+    )
+
+
+def _program(name: str, why: str, mend: str) -> Finding:
+    found = shutil.which(name)
+    return Finding(name=name, ok=True, text=found or f"missing; {why} ({mend})")

@@ -1,0 +1,1 @@
+"""Servers that come inside Python packages and run as our children."""

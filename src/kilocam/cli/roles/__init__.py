@@ -1,0 +1,1 @@
+"""The wiring of each role: which room is handed to which, and nothing else."""

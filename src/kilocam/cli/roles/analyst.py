@@ -1,0 +1,179 @@
+"""The analyst: windows from the queue, footage from the log, findings into the database.
+
+It waits for queue and database as long as it takes, and nobody waits for it. Without models nothing
+is looked at, which its state says; everything else goes on.
+"""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Iterable, Mapping
+
+from kilocam.analyse import (
+    LEASES,
+    PIPELINE,
+    Analyst,
+    AnalystOptions,
+    AnalystStatus,
+    BusWindows,
+    Footage,
+    ModelError,
+    PoolOptions,
+    SchedulerOptions,
+    WorkerError,
+    WorkerPool,
+    models_directory,
+    worker_command,
+)
+from kilocam.bus import Bus
+from kilocam.cli.child import Child
+from kilocam.cli.installation import RECORDER, Installation
+from kilocam.cli.messages import SCHEMAS, bus_target
+from kilocam.core import CameraKey, SystemClock
+from kilocam.database import Database, DatabaseError
+from kilocam.insight import Windows
+from kilocam.ranges import SocketLiveView
+from kilocam.record import Archive
+
+_log = logging.getLogger(__name__)
+_RETRY_S = 1.0
+_MODELS_AGAIN_S = 15.0
+_REPORT_S = 1.0
+
+
+class ArchiveFootage:
+    """The log of this machine as analysis reads it: in threads, for files may be slow."""
+
+    def __init__(self, archive: Archive) -> None:
+        self._archive = archive
+
+    async def read(self, key: CameraKey, from_us: int, to_us: int) -> Footage:
+        """Pieces of [from, to), from the last key frame at or before `from_us`."""
+        return await asyncio.to_thread(self._read, key, from_us, to_us)
+
+    def _read(self, key: CameraKey, from_us: int, to_us: int) -> Footage:
+        return tuple(self._archive.pieces(key, from_us, to_us))
+
+
+async def main(child: Child) -> None:
+    """Look until told to stop."""
+    working = asyncio.create_task(_work(child))
+    stopping = asyncio.create_task(child.stopping.wait())
+    done, waiting = await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    for task in waiting:
+        task.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
+    if working in done:
+        working.result()
+
+
+async def _work(child: Child) -> None:
+    installation = Installation.from_json(child.config)
+    bus = Bus(bus_target(child.config), SCHEMAS, name=child.name)
+    leases = bus.leases(LEASES, holder=child.name)
+    database = Database(installation.shards, installation.database_secrets)
+    workers = int(str(child.config["workers"]))
+    async with database, bus:
+        windows = Windows(database, PIPELINE)
+        await _prepared(child, windows)
+        pool = await _with_models(child, PoolOptions(workers=workers))
+        try:
+            async with leases:
+                live = SocketLiveView([installation.data.ranges(RECORDER)])
+                analyst = Analyst(
+                    source=BusWindows(bus, leases),
+                    footage=ArchiveFootage(Archive(installation.footage, live)),
+                    sink=windows,
+                    workers=pool,
+                    options=AnalystOptions(scheduler=SchedulerOptions(lookers=workers)),
+                    clock=SystemClock(),
+                )
+                _show_metrics(child, analyst, pool, windows)
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(analyst.run())
+                    group.create_task(_report(child, bus, analyst))
+        finally:
+            await pool.__aexit__()
+
+
+async def _prepared(child: Child, windows: Windows) -> None:
+    """Wait until control has made the tables and their days."""
+    while True:
+        try:
+            if await windows.prepared():
+                return
+            child.report("waiting for control to prepare the database", ready=False)
+        except DatabaseError as error:
+            child.report(f"waiting for the database: {error}", ready=False)
+        await asyncio.sleep(_RETRY_S)
+
+
+async def _with_models(child: Child, options: PoolOptions) -> WorkerPool:
+    """Workers, once there are models; without them the product goes on, and this says why."""
+    while True:
+        try:
+            return await WorkerPool(worker_command(models_directory()), options).__aenter__()
+        except (ModelError, WorkerError) as error:
+            _log.warning("nothing is looked at: %s", error)
+            child.report(f"nothing is looked at: {error}", ready=True)
+        await asyncio.sleep(_MODELS_AGAIN_S)
+
+
+async def _report(child: Child, bus: Bus, analyst: Analyst) -> None:
+    while True:
+        status = analyst.status()
+        total = _totals(status)
+        cameras = len(status.cameras)
+        says = f"looking at {cameras} cameras" if bus.connected else f"waiting: {bus.problem}"
+        child.report(
+            says,
+            ready=True,
+            cameras=cameras,
+            offered=total["offered"],
+            looked=total["looked"],
+            skipped=total["offered"] - total["looked"] - total["pending"],
+            pending=total["pending"],
+        )
+        await asyncio.sleep(_REPORT_S)
+
+
+def _totals(status: AnalystStatus) -> Mapping[str, int]:
+    total: Counter[str] = Counter()
+    for counts in status.cameras.values():
+        total["offered"] += counts.offered
+        total["looked"] += counts.looked
+        total["pending"] += counts.pending
+        for reason, many in counts.skipped.items():
+            total[f"skipped_{reason}"] += many
+    return total
+
+
+def _show_metrics(child: Child, analyst: Analyst, pool: WorkerPool, windows: Windows) -> None:
+    metrics = child.metrics("analyse")
+
+    def outcomes() -> Iterable[tuple[tuple[str], float]]:
+        return [((name,), many) for name, many in sorted(_totals(analyst.status()).items())]
+
+    def stages() -> Iterable[tuple[tuple[str, str], float]]:
+        for stage, count in sorted(analyst.status().stages.items()):
+            yield (stage, "seen"), count.seen
+            yield (stage, "passed"), count.passed
+            yield (stage, "cost_us"), count.cost_us
+
+    def troubles() -> Iterable[tuple[tuple[str], float]]:
+        return [((what,), many) for what, many in sorted(analyst.status().troubles.items())]
+
+    metrics.watch_gauges(
+        "windows", "Windows of the cameras held now, by outcome.", ("outcome",), outcomes
+    )
+    metrics.watch_counters(
+        "stages", "What the stages of the cascade saw.", ("stage", "what"), stages
+    )
+    metrics.watch_counters("troubles", "What had to be tried again.", ("what",), troubles)
+    metrics.watch_counter(
+        "deepened", "Windows looked at as a whole.", lambda: analyst.status().deepened
+    )
+    metrics.watch_counter("homeless", "Windows of tenants that are gone.", lambda: windows.homeless)
+    metrics.watch_counter("workers_started", "Workers.", lambda: pool.counts.started)
+    metrics.watch_counter("workers_crashed", "Workers.", lambda: pool.counts.crashed)
+    metrics.watch_counter("workers_overdue", "Workers.", lambda: pool.counts.overdue)

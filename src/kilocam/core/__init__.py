@@ -1,0 +1,55 @@
+"""What several rooms share and none owns.
+
+Owns: ids, times, the clock, the base of all errors, settings and the values that cross rooms.
+Never does: input or output beyond reading settings; anything only one room needs.
+Start reading at: `values.py`.
+"""
+
+from kilocam.core.clock import Clock, SystemClock
+from kilocam.core.errors import ConfigError, KilocamError
+from kilocam.core.ids import CameraKey, check_id
+from kilocam.core.times import (
+    Microseconds,
+    format_time,
+    now_us,
+    parse_duration,
+    parse_size,
+    parse_time,
+)
+from kilocam.core.values import (
+    Detection,
+    Gap,
+    GapCause,
+    GopRef,
+    Piece,
+    PieceFlag,
+    Session,
+    Span,
+    Track,
+    Window,
+)
+
+__all__ = [
+    "CameraKey",
+    "Clock",
+    "ConfigError",
+    "Detection",
+    "Gap",
+    "GapCause",
+    "GopRef",
+    "KilocamError",
+    "Microseconds",
+    "Piece",
+    "PieceFlag",
+    "Session",
+    "Span",
+    "SystemClock",
+    "Track",
+    "Window",
+    "check_id",
+    "format_time",
+    "now_us",
+    "parse_duration",
+    "parse_size",
+    "parse_time",
+]

@@ -1,0 +1,189 @@
+"""Settings: defaults, then the TOML file, then `KILOCAM_SECTION__KEY` (contract: Configuration)."""
+
+import difflib
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from kilocam.core.errors import ConfigError
+from kilocam.core.ids import check_id
+from kilocam.core.times import parse_duration, parse_size
+
+
+def _checked(kind: str) -> BeforeValidator:
+    def check(value: object) -> object:
+        try:
+            return check_id(kind, value) if isinstance(value, str) else value
+        except ConfigError as error:
+            raise ValueError(str(error)) from None
+
+    return BeforeValidator(check)
+
+
+def _from_text(parse: Callable[[str], int]) -> BeforeValidator:
+    def check(value: object) -> object:
+        if not isinstance(value, str):
+            raise ValueError("write it as text in quotes, with a unit")  # noqa: TRY004 - pydantic
+        try:
+            return parse(value)
+        except ConfigError as error:
+            raise ValueError(str(error)) from None
+
+    return BeforeValidator(check)
+
+
+DurationUs = Annotated[
+    int,
+    _from_text(parse_duration),
+    PlainSerializer(lambda us: f"{us // 1000}ms", when_used="json"),
+    Field(gt=0),
+]
+SizeBytes = Annotated[
+    int,
+    _from_text(parse_size),
+    PlainSerializer(lambda size: f"{size}B", when_used="json"),
+    Field(gt=0),
+]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class HttpSettings(_Section):
+    """The gateway's address."""
+
+    listen: str = "127.0.0.1:8000"
+
+
+class StorageSettings(_Section):
+    """Where footage is kept, how long, how much."""
+
+    path: str | list[str] = ""
+    keep: DurationUs = parse_duration("7d")
+    max_size: SizeBytes = parse_size("500GB")
+
+
+class BusSettings(_Section):
+    """The queue; an empty URL means the embedded NATS server."""
+
+    url: str = ""
+
+
+class DatabaseSettings(_Section):
+    """The database; an empty URL means the embedded Postgres."""
+
+    url: str = ""
+
+
+class SecuritySettings(_Section):
+    """Keys outside the data directory; empty: inside it, mode 600."""
+
+    key_file: str = ""
+
+
+class CameraSettings(_Section):
+    """One camera as declared by the operator."""
+
+    id: Annotated[str, _checked("camera")]
+    url: str
+    detect_url: str = ""
+    transport: Literal["tcp"] = "tcp"
+    tenant: Annotated[str, _checked("tenant")] = "default"
+    keep: DurationUs | None = None
+
+
+class Settings(BaseSettings):
+    """All settings of one process tree."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="KILOCAM_", env_nested_delimiter="__", extra="forbid", frozen=True
+    )
+
+    http: HttpSettings = HttpSettings()
+    storage: StorageSettings = StorageSettings()
+    bus: BusSettings = BusSettings()
+    database: DatabaseSettings = DatabaseSettings()
+    security: SecuritySettings = SecuritySettings()
+    camera: list[CameraSettings] = []
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - the library's signature
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment wins over the file (which arrives as init arguments)."""
+        return (env_settings, init_settings)
+
+
+def load_settings(file: Path | None = None) -> Settings:
+    """Settings from `file` (TOML) and the environment.
+
+    Raises:
+        ConfigError: the file cannot be read or parsed, or a key or value is wrong; one line.
+    """
+    values: dict[str, Any] = {}
+    if file is not None:
+        try:
+            values = tomllib.loads(file.read_text())
+        except OSError as error:
+            raise ConfigError(
+                f"configuration {file}: {error.strerror}; check the path and its permissions"
+            ) from None
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise ConfigError(f"configuration {file} is not valid TOML: {error}") from None
+    try:
+        settings = Settings(**values)
+    except ValidationError as error:
+        raise ConfigError(_explain(file, error)) from None
+    _check_unique(file, settings)
+    return settings
+
+
+def _check_unique(file: Path | None, settings: Settings) -> None:
+    seen: set[tuple[str, str]] = set()
+    for camera in settings.camera:
+        if (camera.tenant, camera.id) in seen:
+            raise ConfigError(
+                f"configuration {file}: camera {camera.id!r} of tenant {camera.tenant!r} "
+                "stands there twice; rename or remove one"
+            )
+        seen.add((camera.tenant, camera.id))
+
+
+def _explain(file: Path | None, error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_input=False)[0]
+    where = ".".join(str(part) for part in first["loc"])
+    source = f"configuration {file}" if file else "configuration"
+    if first["type"] == "extra_forbidden":
+        *parents, key = first["loc"]
+        known = _keys_at(parents)
+        near = difflib.get_close_matches(str(key), known, n=1)
+        hint = (
+            f"did you mean {near[0]!r}?" if near else f"known keys here: {', '.join(sorted(known))}"
+        )
+        return f"{source}: unknown key {where!r}; {hint}"
+    if first["type"] == "missing":
+        return f"{source}: {where} is missing; add it"
+    message = first["msg"].removeprefix("Value error, ")
+    return f"{source}: {where}: {message[:1].lower() + message[1:]}"
+
+
+def _keys_at(path: list[int | str]) -> list[str]:
+    model: type[BaseModel] = Settings
+    for part in path:
+        if isinstance(part, int):
+            continue
+        annotation = model.model_fields[part].annotation
+        for candidate in (annotation, *getattr(annotation, "__args__", ())):
+            if isinstance(candidate, type) and issubclass(candidate, BaseModel):
+                model = candidate
+    return list(model.model_fields)

@@ -1,0 +1,83 @@
+-- name: placement
+-- Where the proven tenant lives; the policy leaves at most its own row.
+select region, shard, mode, epoch from kilocam.directory where tenant = $1;
+
+-- name: place
+-- Places a new tenant; one that is placed stays where it is.
+insert into kilocam.directory (tenant, region, shard, mode) values ($1, $2, $3, $4)
+on conflict (tenant) do nothing;
+
+-- name: own_schemas
+-- Tenants with a schema of their own; control only.
+select tenant, region, shard, mode, epoch from kilocam.directory
+where mode = 'schema' order by tenant;
+
+-- name: context_key
+-- Makes the installation's key the only one that proofs are checked with.
+insert into kilocam.context_key (id, inner_pad, outer_pad) values ($1, $2, $3)
+on conflict (id) do nothing;
+
+-- name: forget_other_context_keys
+-- Proofs signed with any other key are void from here on.
+delete from kilocam.context_key where id <> $1;
+
+-- name: make_partition
+-- The partition of one day (a date as text) of a table in the search path, closed like its parent.
+select kilocam.make_partition(to_regclass($1), $2::text::date)::text;
+
+-- name: outbox_heads
+-- The oldest row of each tenant among the oldest 1000, locked. Who holds it owns the tenant's
+-- rows: another drainer finds it locked and leaves the tenant alone, so order within a tenant
+-- holds. What an earlier drainer deleted in the meantime is skipped as well.
+select o.tenant from kilocam.outbox o
+join (select min(id) as id from (select id, tenant from kilocam.outbox order by id limit 1000) w
+      group by tenant) head on head.id = o.id
+order by o.id limit $1 for update of o skip locked;
+
+-- name: outbox_rows
+-- The oldest rows of the tenants owned.
+select id, tenant, topic, body, created as created_us from kilocam.outbox
+where tenant = any($1) order by id limit $2;
+
+-- name: outbox_done
+-- Rows that were published leave.
+delete from kilocam.outbox where id = any($1);
+
+-- name: outbox_waiting
+-- How many rows wait and since when the oldest does; for metrics.
+select count(*) as waiting, min(created) as oldest_us from kilocam.outbox;
+
+-- name: exposed
+-- Tables the app can touch, or that are parts of such, which are not closed as kilocam.secure()
+-- closes them; and parts that carry a grant of their own. Empty when all is well.
+with recursive ours as (
+  select c.oid, c.relname, n.nspname, c.relrowsecurity, c.relforcerowsecurity, c.relispartition
+  from pg_class c join pg_namespace n on n.oid = c.relnamespace
+  where c.relkind in ('r', 'p', 'm', 'v', 'f') and n.nspname ~ '^kilocam(_|$)'
+), touched as (
+  select *, has_table_privilege('kilocam_app', oid, 'select, insert, update, delete, truncate')
+    or has_any_column_privilege('kilocam_app', oid, 'select, insert, update') as granted
+  from ours
+)
+select format('%I.%I', nspname, relname) as name,
+  case
+    when relispartition and granted then 'the app has a grant on a partition'
+    when not relrowsecurity then 'row security is off'
+    when not relforcerowsecurity then 'row security is not forced on the owner'
+    else 'its policies are not those that kilocam.secure() makes'
+  end as why
+from touched t
+where (granted or relispartition) and (
+  (relispartition and granted) or not relrowsecurity or not relforcerowsecurity
+  or (select count(*) from pg_policy p where p.polrelid = t.oid) <> 2
+  or not exists (
+    select from pg_policy p where p.polrelid = t.oid and p.polname = 'tenant_only'
+      and p.polcmd = '*' and p.polroles = array['kilocam_app'::regrole::oid]
+      and pg_get_expr(p.polqual, p.polrelid) = pg_get_expr(p.polwithcheck, p.polrelid)
+      and regexp_replace(pg_get_expr(p.polqual, p.polrelid), '\s+', ' ', 'g')
+        in ('(tenant = ( SELECT kilocam.tenant() AS tenant))',
+            '(tenant = ( SELECT tenant() AS tenant))'))
+  or not exists (
+    select from pg_policy p where p.polrelid = t.oid and p.polname = 'control'
+      and p.polroles = array['kilocam_migrate'::regrole::oid]))
+order by 1;

@@ -1,0 +1,76 @@
+"""The fleet: tenants, cameras, who may act, and all that ever happened to them.
+
+Owns: tenants, cameras with their sealed addresses, API tokens, sign-ins, the key file, the event
+store (`fleet_event`) with its projections.
+Never does: HTTP; connect to a camera; show a credential.
+Start reading at: `fleet.py`, then `events.py`.
+"""
+
+from kilocam.fleet.control import Assignments, Declared, FleetControl
+from kilocam.fleet.errors import (
+    Conflict,
+    FleetError,
+    Forbidden,
+    Invalid,
+    NotFound,
+    Unauthenticated,
+    Unavailable,
+    Unsealable,
+)
+from kilocam.fleet.fleet import Fleet
+from kilocam.fleet.keys import Key, Keyring, Use
+from kilocam.fleet.sealing import Seal
+from kilocam.fleet.sessions import Session, Sessions
+from kilocam.fleet.tokens import Tokens
+from kilocam.fleet.values import (
+    DEFAULT_TENANT,
+    UNSET,
+    Assignment,
+    Camera,
+    CameraChange,
+    CameraInput,
+    FleetEvent,
+    NewToken,
+    Page,
+    Principal,
+    Role,
+    Tenant,
+    Token,
+    Unset,
+)
+
+__all__ = [
+    "DEFAULT_TENANT",
+    "UNSET",
+    "Assignment",
+    "Assignments",
+    "Camera",
+    "CameraChange",
+    "CameraInput",
+    "Conflict",
+    "Declared",
+    "Fleet",
+    "FleetControl",
+    "FleetError",
+    "FleetEvent",
+    "Forbidden",
+    "Invalid",
+    "Key",
+    "Keyring",
+    "NewToken",
+    "NotFound",
+    "Page",
+    "Principal",
+    "Role",
+    "Seal",
+    "Session",
+    "Sessions",
+    "Tenant",
+    "Token",
+    "Tokens",
+    "Unauthenticated",
+    "Unavailable",
+    "Unsealable",
+    "Unset",
+    "Use",
+]

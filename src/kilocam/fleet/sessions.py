@@ -1,0 +1,113 @@
+"""Sign-ins as short signed texts: recognised with a key alone, while every database is dead.
+
+`kcs.<key id>.<base64url of JSON claims>.<base64url of HMAC-SHA256>`; the MAC covers all before it.
+A session cannot be taken back before it expires, so it is short and renewed while it is used; the
+one-time link that `kilocam up` prints is the same thing with another use.
+"""
+
+import base64
+import hmac
+import json
+import secrets
+from dataclasses import dataclass
+from typing import Literal
+
+from kilocam.core import Clock, SystemClock
+from kilocam.fleet.errors import Unauthenticated
+from kilocam.fleet.keys import Keyring, Use
+from kilocam.fleet.values import Principal, Role
+
+SESSION_US = 12 * 3_600_000_000
+LINK_US = 600_000_000
+_PREFIX = "kcs"
+_LONGEST = 1000
+Purpose = Literal["session", "link"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """A recognised sign-in."""
+
+    id: str
+    principal: Principal
+    expires_us: int
+
+
+class Sessions:
+    """Makes and recognises sign-ins; holds nothing but which links were used here."""
+
+    def __init__(self, keyring: Keyring, clock: Clock | None = None) -> None:
+        self._keyring = keyring
+        self._clock = clock or SystemClock()
+        self._used: dict[str, int] = {}
+
+    def issue(self, principal: Principal, *, ttl_us: int = SESSION_US) -> str:
+        """A session for `principal`, to stand in a cookie."""
+        return self._make(principal, ttl_us, "session")
+
+    def issue_link(self, principal: Principal, *, ttl_us: int = LINK_US) -> str:
+        """A one-time sign-in for `principal`, to stand in a link."""
+        return self._make(principal, ttl_us, "link")
+
+    def verify(self, text: str) -> Session:
+        """Who signed in.
+
+        Raises:
+            Unauthenticated: it is not ours, was altered, or has expired.
+        """
+        return self._check(text, "session")
+
+    def redeem(self, link: str) -> Principal:
+        """Who the one-time link is for; it works once in this process, and until it expires.
+
+        Raises:
+            Unauthenticated: it is not ours, was altered, has expired, or was used.
+        """
+        session = self._check(link, "link")
+        now = self._clock.wall_us()
+        self._used = {used: until for used, until in self._used.items() if until > now}
+        if session.id in self._used:
+            raise Unauthenticated("the sign-in link was used already: restart or take a new one")
+        self._used[session.id] = session.expires_us
+        return session.principal
+
+    def _make(self, principal: Principal, ttl_us: int, purpose: Purpose) -> str:
+        key = self._keyring.newest(Use.SESSION)
+        claims = {
+            "id": secrets.token_hex(8),
+            "for": purpose,
+            "tenant": principal.tenant,
+            "role": principal.role,
+            "subject": principal.subject,
+            "until": self._clock.wall_us() + ttl_us,
+        }
+        body = f"{_PREFIX}.{key.id}.{_encode(json.dumps(claims, separators=(',', ':')).encode())}"
+        return f"{body}.{_encode(_mac(key.secret, body))}"
+
+    def _check(self, text: str, purpose: Purpose) -> Session:
+        body, _, mac = text.rpartition(".")
+        parts = body.split(".")
+        if len(text) > _LONGEST or not text.isascii() or len(parts) != 3 or parts[0] != _PREFIX:
+            raise Unauthenticated("this is no sign-in of Kilocam: sign in again")
+        key = self._keyring.find(Use.SESSION, parts[1])
+        if key is None or not hmac.compare_digest(mac, _encode(_mac(key.secret, body))):
+            raise Unauthenticated("the sign-in is not valid here: sign in again")
+        claims = json.loads(_decode(parts[2]))  # ours, as the MAC says
+        if claims["for"] != purpose or claims["until"] <= self._clock.wall_us():
+            raise Unauthenticated("the sign-in has expired: sign in again")
+        principal = Principal(
+            tenant=claims["tenant"], role=Role(claims["role"]), subject=claims["subject"]
+        )
+        return Session(id=claims["id"], principal=principal, expires_us=claims["until"])
+
+
+def _mac(secret: bytes, body: str) -> bytes:
+    return hmac.digest(secret, body.encode(), "sha256")
+
+
+def _encode(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
+
+
+def _decode(text: str) -> bytes:
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))

@@ -1,0 +1,138 @@
+"""The gate's eyes: key frames and rate complexity of H.264, from packet headers only.
+
+Size x 2^(QP/6) of P-frames separates a quiet scene from a busy one even under constant bit rate,
+where size alone is blind (measured: docs/design/ingest.md). The quantiser stands in the first 40
+bytes of a slice, so nothing is decoded; a few P-frames per GOP are enough.
+"""
+
+from kilocam.bitstream import QpReader
+
+UNDECIDED, OTHER, KEY, BEGIN = range(4)
+SAMPLES_PER_GOP = 4
+HEAD_BYTES = 40
+
+_WEIGHT: list[float] = [2.0 ** (qp / 6) for qp in range(88)]  # 51, more at deep bit depths
+_SLICE, _IDR, _SPS, _PPS, _STAP_A, _FU_A = 1, 5, 7, 8, 24, 28
+
+
+class Gate:
+    """Looks at the first packets of each access unit of one H.264 track.
+
+    Args:
+        sps: sequence parameter set from the SDP, or empty to wait for one in the stream.
+        pps: picture parameter set, likewise.
+    """
+
+    __slots__ = ("_pps", "_qp", "_reader", "_sampled", "_sps", "_stride", "pending", "skip")
+
+    def __init__(self, sps: bytes = b"", pps: bytes = b"") -> None:
+        self._sps, self._pps = sps, pps
+        self._reader: QpReader | None = None
+        self._sampled = 0
+        self._stride = 4
+        self._qp = 0
+        self.pending = False
+        """A sampled P-frame waits for its size."""
+        self.skip = self._stride - 1
+        """So many P-frames are passed over before the next is sampled; the scanner counts down."""
+        self._renew()
+
+    def weigh(self, size: int) -> float:
+        """Complexity of the sampled frame, which turned out to have `size` bytes."""
+        self.pending = False
+        return size * _WEIGHT[self._qp]
+
+    def look(self, data: bytes, body: int, end: int, *, packed: bool = False) -> int:
+        """What the RTP payload `data[body:end]` says of its access unit.
+
+        One that was `packed` in another is not unpacked again: packets nested in packets, which RFC
+        6184 section 5.7 forbids, must not nest our calls.
+
+        Returns:
+            KEY or OTHER when its first slice is there; BEGIN when parameter sets announce a key
+            frame whose slices are yet to come; else UNDECIDED.
+        """
+        if body >= end:
+            return UNDECIDED
+        kind = data[body] & 31
+        if kind == _SLICE:
+            return self._slice(data[body : min(body + HEAD_BYTES, end)])
+        if kind == _FU_A and end - body > 2:  # indicator, header
+            header = data[body + 1]
+            if header & 31 == _IDR:
+                return self._key()
+            if header & 0x80 and header & 31 == _SLICE:
+                nal = (data[body] & 0xE0 | _SLICE).to_bytes(1, "big")
+                return self._slice(nal + data[body + 2 : min(body + 1 + HEAD_BYTES, end)])
+            return OTHER if header & 31 == _SLICE else UNDECIDED
+        if kind == _IDR:
+            return self._key()
+        if kind in (_SPS, _PPS):
+            return self._parameters(kind, data[body:end])
+        if packed:
+            return UNDECIDED
+        if kind == _STAP_A:
+            return self._aggregate(data, body + 1, end)
+        if kind == 0 and data[body : body + 3] in (b"\0\0\1", b"\0\0\0"):
+            return self._annex_b(data[body:end])
+        return UNDECIDED
+
+    def _aggregate(self, data: bytes, pos: int, end: int) -> int:
+        verdict = UNDECIDED
+        while pos + 2 < end:
+            size = data[pos] << 8 | data[pos + 1]
+            if size == 0:  # padding (quirk 29)
+                break
+            inner = self.look(data, pos + 2, min(pos + 2 + size, end), packed=True)
+            verdict = _stronger(verdict, inner)
+            pos += 2 + size
+        return verdict
+
+    def _annex_b(self, payload: bytes) -> int:
+        """Start codes inside a payload (quirk 30): each NAL unit in turn."""
+        verdict = UNDECIDED
+        for nal in payload.split(b"\0\0\1"):
+            verdict = _stronger(verdict, self.look(nal, 0, len(nal), packed=True))
+        return verdict
+
+    def _parameters(self, kind: int, nal: bytes) -> int:
+        if kind == _SPS:
+            if nal != self._sps:
+                self._sps = nal
+                self._renew()
+            self._key()
+            return BEGIN
+        if nal != self._pps:
+            self._pps = nal
+            self._renew()
+        return UNDECIDED
+
+    def _renew(self) -> None:
+        self._reader = QpReader(self._sps, self._pps) if self._sps and self._pps else None
+
+    def _key(self) -> int:
+        frames = self._sampled * self._stride + self._stride - 1 - self.skip
+        if frames:
+            self._stride = max(1, frames // SAMPLES_PER_GOP)
+            self._sampled, self.skip = 0, self._stride - 1
+        return KEY
+
+    def _slice(self, head: bytes) -> int:
+        if self.skip:
+            self.skip -= 1
+            return OTHER
+        self._sampled += 1
+        self.skip = self._stride - 1
+        if self._reader is not None:
+            qp = self._reader.qp(head)
+            if qp is not None and 0 <= qp < len(_WEIGHT):
+                self._qp = qp
+                self.pending = True
+        return OTHER
+
+
+def _stronger(one: int, other: int) -> int:
+    """Several NAL units in one packet: a slice decides, and a parameter set makes it a key."""
+    if KEY in (one, other) or {one, other} == {BEGIN, OTHER}:
+        return KEY
+    return max(one, other)

@@ -1,0 +1,297 @@
+"""One playing session: reads its socket when it is its turn, and hands pieces to the sink.
+
+Bytes become pieces at once; no GOP is gathered. Only the first half second of a session is held
+back, until the stream clock has seen the end of the server's opening burst.
+"""
+
+import contextlib
+import logging
+import socket
+import struct
+from collections.abc import Callable
+
+from kilocam.core import Gap, GapCause, Piece, PieceFlag, Session, Track
+from kilocam.ingest.connect import Connected
+from kilocam.ingest.errors import ConnectFailed
+from kilocam.ingest.gate import Gate
+from kilocam.ingest.scanner import Cut, PieceScanner
+from kilocam.ingest.sink import PieceSink
+from kilocam.ingest.stream_clock import ArrivalClock, StreamClock
+
+log = logging.getLogger(__name__)
+
+SHORTEST_TURN_US = 10_000
+LONGEST_TURN_US = 500_000
+EAGER_TURN_US = 50_000
+EAGER_US = 5_000_000
+HOLD_US = 500_000
+HOLD_BYTES = 4 << 20
+SILENCE_US = 10_000_000
+HOLE_US = 1_000_000
+REPORT_US = 5_000_000
+_READS_PER_TURN = 8
+_LAST_READ_BYTES = 1 << 20
+
+
+class Stream:
+    """A session that plays.
+
+    Args:
+        session: what the camera said it sends.
+        connected: the socket, which is now this stream's, and the RTSP session on it.
+        sink: takes the pieces.
+        arrival: the recorder's wall time.
+        now_us: monotonic time.
+        froze: the recorder's last freeze, monotonic (start, end), to tell whose fault a hole is.
+        ended: called once, with the cause, when the session is over.
+    """
+
+    def __init__(
+        self,
+        *,
+        session: Session,
+        connected: Connected,
+        sink: PieceSink,
+        arrival: ArrivalClock,
+        now_us: int,
+        froze: Callable[[], tuple[int, int]],
+        ended: Callable[["Stream", ConnectFailed], None],
+    ) -> None:
+        reference = reference_track(session.tracks)
+        self.session = session
+        self._socket = connected.connection
+        self._handshake = connected.handshake
+        self._scanner = _scanner(session, reference)
+        self._sink = sink
+        self._arrival = arrival
+        self._froze = froze
+        self._ended = ended
+        self._clock = StreamClock()
+        self._rate = reference.clock_rate
+        self._report = _receiver_report(reference.rtcp_channel)
+        self._period_us = EAGER_TURN_US
+        self._eager_until_us = now_us + EAGER_US
+        self._hold_until_us = now_us + HOLD_US
+        self._held: list[Cut] | None = []
+        self._held_bytes = 0
+        self._heard_us = self._chores_us = now_us
+        self._capacity = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+        self._unsent = self._answers = b""
+        self._wall_us = self._end_us = 0
+        self._media_ts = -1
+        self._frame_ts = 0
+        self.packets = self.bytes = self.frames = self.stalls = 0
+        self.last_packet_us = 0
+
+    @property
+    def end_us(self) -> int:
+        """Wall time up to which footage was received; 0 for none."""
+        return self._end_us
+
+    def watch(self, until_us: int) -> None:
+        """Read often until this monotonic time: somebody looks at the live picture."""
+        self._eager_until_us = max(self._eager_until_us, until_us)
+
+    def receive(self, data: bytes, now_us: int) -> None:
+        """Take bytes that were read together with the answer to PLAY."""
+        if data:
+            self._take(data, now_us)
+
+    def turn(self, now_us: int, buffer: memoryview) -> int:
+        """Read what has come; see `Player.turn`."""
+        try:
+            received = self._read(now_us, buffer)
+            if now_us >= self._chores_us:
+                self._chores(now_us)
+        except ConnectFailed as failure:
+            self._finish(now_us, failure)
+            return 0
+        except Exception:
+            # Edge of one camera: what we get wrong about it must not cost the others a packet.
+            log.exception(
+                "camera %s/%s: what it sent was met in an unforeseen way",
+                self.session.tenant, self.session.camera,
+            )  # fmt: skip
+            self._held = None
+            self._finish(
+                now_us, ConnectFailed(GapCause.PROTOCOL, "internal error; see the recorder's log")
+            )
+            return 0
+        return self._next_turn(received, now_us)
+
+    def close(self) -> None:
+        """Keep what has come and was not read yet, say farewell (TEARDOWN, once: quirk 10)."""
+        with contextlib.suppress(ConnectFailed):
+            self._read(self._heard_us, memoryview(bytearray(_LAST_READ_BYTES)))
+        self._release(self._heard_us)
+        with contextlib.suppress(OSError):  # the camera may be gone already
+            self._socket.send(self._handshake.teardown())
+        self._socket.close()
+
+    def _read(self, now_us: int, buffer: memoryview) -> int:
+        received = 0
+        for _ in range(_READS_PER_TURN):
+            try:
+                count = self._socket.recv_into(buffer)
+            except BlockingIOError:
+                break
+            except OSError as error:
+                raise ConnectFailed(
+                    GapCause.ENDED, f"the connection broke: {error.strerror}"
+                ) from None
+            if not count:
+                raise ConnectFailed(GapCause.ENDED, "the camera closed the connection")
+            received += count
+            self._take(bytes(buffer[:count]), now_us)
+            if count < len(buffer):
+                break
+        if not received and now_us - self._heard_us > SILENCE_US:
+            raise ConnectFailed(
+                GapCause.SILENT, f"nothing came for {SILENCE_US // 1_000_000} s; connecting anew"
+            )
+        return received
+
+    def _take(self, data: bytes, now_us: int) -> None:
+        self._heard_us = now_us
+        self.bytes += len(data)
+        cuts = self._scanner.feed(data)
+        if self._scanner.messages:
+            for message in self._scanner.messages:
+                self._answers += self._handshake.hear(message)
+            self._scanner.messages.clear()
+        if not cuts:
+            return
+        self.last_packet_us = self._arrival.at(now_us)
+        if self._held is None:
+            for cut in cuts:
+                self._keep(cut, now_us)
+            return
+        self._held += cuts
+        self._held_bytes += len(data)
+        for cut in cuts:
+            self._observe(cut, now_us)
+        if now_us >= self._hold_until_us or self._held_bytes > HOLD_BYTES:
+            self._release(now_us)
+
+    def _release(self, now_us: int) -> None:
+        held, self._held = self._held, None
+        for cut in held or ():
+            self._emit(cut, cut.flags, now_us)
+
+    def _keep(self, cut: Cut, now_us: int) -> None:
+        flags = cut.flags
+        if self._observe(cut, now_us):
+            flags |= PieceFlag.DISCONTINUITY
+        self._emit(cut, flags, now_us)
+
+    def _observe(self, cut: Cut, now_us: int) -> bool:
+        if not cut.media:
+            return False
+        media_us = cut.last_ts * 1_000_000 // self._rate
+        arrival_us = self._arrival.at(now_us)
+        if cut.flags & PieceFlag.DISCONTINUITY:
+            self._clock.restart(media_us, arrival_us)
+            return True
+        return self._clock.observe(media_us, arrival_us)
+
+    def _emit(self, cut: Cut, flags: PieceFlag, now_us: int) -> None:
+        duration_us = key_us = 0
+        if cut.media:
+            self._wall_us = self._clock.wall_us(cut.first_ts * 1_000_000 // self._rate)
+            self._media_ts = cut.first_ts
+            if cut.frames > 1 and cut.last_ts > cut.first_ts:
+                self._frame_ts = (cut.last_ts - cut.first_ts) // (cut.frames - 1)
+            span_ts = max(0, cut.last_ts - cut.first_ts) + self._frame_ts
+            duration_us = span_ts * 1_000_000 // self._rate
+            if cut.key_offset >= 0:
+                key_us = self._clock.wall_us(cut.key_ts * 1_000_000 // self._rate)
+            self._hole(now_us)
+            self._end_us = self._wall_us + duration_us
+        elif not self._wall_us:
+            self._wall_us = self._arrival.at(now_us)
+        self.packets += cut.packets
+        self.frames += cut.frames
+        self._sink.append(
+            Piece(
+                tenant=self.session.tenant,
+                camera=self.session.camera,
+                session=self.session.session,
+                wall_us=self._wall_us,
+                duration_us=duration_us,
+                media_ts=self._media_ts,
+                key_offset=cut.key_offset,
+                key_us=key_us,
+                flags=flags,
+                packets=cut.packets,
+                frames=cut.frames,
+                complexity=cut.complexity,
+                sampled=cut.sampled,
+                payload=cut.payload,
+            )
+        )
+
+    def _hole(self, now_us: int) -> None:
+        """Within a session media time went on without packets: say whose fault it was."""
+        if not self._end_us or self._wall_us - self._end_us < HOLE_US:
+            return
+        froze_from, froze_to = self._froze()
+        ours = now_us - froze_to < 2 * HOLE_US and froze_to > froze_from
+        cause = GapCause.RECORDER_FROZEN if ours else GapCause.STALLED
+        self.stalls += 1
+        gap = Gap(start_us=self._end_us, end_us=self._wall_us, cause=cause)
+        self._sink.gap(self.session.tenant, self.session.camera, gap)
+
+    def _chores(self, now_us: int) -> None:
+        self._chores_us = now_us + REPORT_US
+        data = self._unsent
+        if not data:
+            keep_alive = self._handshake.keep_alive(now_us) or b""
+            data, self._answers = self._answers + keep_alive + self._report, b""
+        try:
+            sent = self._socket.send(data)
+        except BlockingIOError:
+            sent = 0
+        except OSError as error:
+            raise ConnectFailed(GapCause.ENDED, f"the connection broke: {error.strerror}") from None
+        # What a full send buffer cut short must go on, or the framing is lost.
+        self._unsent = data[sent:] if sent or self._unsent else b""
+
+    def _next_turn(self, received: int, now_us: int) -> int:
+        """Half of the kernel's buffer in one read: come sooner; under an eighth: come later."""
+        if received * 2 > self._capacity:
+            self._capacity = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+            if received * 2 > self._capacity:
+                self._period_us = max(SHORTEST_TURN_US, self._period_us // 2)
+        elif received * 8 < self._capacity:
+            self._period_us = min(LONGEST_TURN_US, self._period_us + self._period_us // 4)
+        if now_us < self._eager_until_us:
+            self._period_us = min(self._period_us, EAGER_TURN_US)
+        return self._period_us
+
+    def _finish(self, now_us: int, failure: ConnectFailed) -> None:
+        self._release(now_us)
+        self._socket.close()
+        self._ended(self, failure)
+
+
+def reference_track(tracks: tuple[Track, ...]) -> Track:
+    """The track whose timestamps are the session's media time: video, else the first."""
+    return next((track for track in tracks if track.media == "video"), tracks[0])
+
+
+def _scanner(session: Session, reference: Track) -> PieceScanner:
+    channels = {c for track in session.tracks for c in (track.rtp_channel, track.rtcp_channel)}
+    return PieceScanner(
+        reference=reference.rtp_channel,
+        channels=frozenset(channels),
+        clock_rate=reference.clock_rate,
+        gate=Gate() if reference.codec == "h264" else None,
+    )
+
+
+def _receiver_report(channel: int) -> bytes:
+    """An empty receiver report (RFC 3550 section 6.4.2).
+
+    Some cameras want to hear from us every 5 s (quirk 8).
+    """
+    return struct.pack(">BBHBBHI", 0x24, channel, 8, 0x80, 201, 1, 0x4B430001)

@@ -1,0 +1,55 @@
+"""Insights: what was seen, when and where; kept in Postgres, found again.
+
+Owns: windows with their outcome and counts, events and what each window adds to them, checkpoints
+of the queue's partitions, search, the order of changes, the daily partitions of all that.
+Never does: HTTP; look at footage; know how an object was recognised.
+Start reading at: `windows.py` (writing), then `insight.py` (reading).
+"""
+
+from kilocam.insight.days import DAYS_AHEAD, DAYS_BEHIND, drop_days, make_days
+from kilocam.insight.errors import InsightError, Invalid, NotFound, Unavailable
+from kilocam.insight.feed import Bell, Feed
+from kilocam.insight.insight import Insight
+from kilocam.insight.query import admits
+from kilocam.insight.seams import LookedWindow, SkippedWindow
+from kilocam.insight.values import (
+    CameraCounts,
+    ChangeKind,
+    Cursor,
+    Event,
+    EventChange,
+    EventFilter,
+    Found,
+    Page,
+    Sight,
+)
+from kilocam.insight.windows import TOPIC, Settled, Windows
+
+__all__ = [
+    "DAYS_AHEAD",
+    "DAYS_BEHIND",
+    "TOPIC",
+    "Bell",
+    "CameraCounts",
+    "ChangeKind",
+    "Cursor",
+    "Event",
+    "EventChange",
+    "EventFilter",
+    "Feed",
+    "Found",
+    "Insight",
+    "InsightError",
+    "Invalid",
+    "LookedWindow",
+    "NotFound",
+    "Page",
+    "Settled",
+    "Sight",
+    "SkippedWindow",
+    "Unavailable",
+    "Windows",
+    "admits",
+    "drop_days",
+    "make_days",
+]

@@ -1,0 +1,43 @@
+"""What can go wrong with insights.
+
+KilocamError
+└── InsightError
+    ├── NotFound     no such event, no such tenant
+    ├── Invalid      a cursor, a limit or a filter that cannot be taken
+    └── Unavailable  the database is away; try again later
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from kilocam import database
+from kilocam.core import KilocamError
+
+
+class InsightError(KilocamError):
+    """An operation on insights failed."""
+
+
+class NotFound(InsightError):
+    """There is no such thing."""
+
+
+class Invalid(InsightError):
+    """A value that cannot be taken."""
+
+
+class Unavailable(InsightError):
+    """The database is away, or not prepared yet."""
+
+
+@contextmanager
+def insight_errors() -> Iterator[None]:
+    """Raises an error of this room for those of the database."""
+    try:
+        yield
+    except database.UnknownTenant as error:
+        raise NotFound(str(error)) from error
+    except database.Rejected as error:
+        raise Invalid(str(error)) from error
+    except (database.DatabaseUnavailable, database.TookTooLong) as error:
+        raise Unavailable(str(error)) from error

@@ -1,0 +1,204 @@
+"""Reading: events by time, camera, class and words; search; counts; what changed since."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from uuid import UUID
+
+from kilocam.core import Clock, SystemClock
+from kilocam.database import Database, Row, Transaction, load_queries
+from kilocam.insight.errors import Invalid, NotFound, insight_errors
+from kilocam.insight.query import Query, expand, parse_query
+from kilocam.insight.values import (
+    LOOKED,
+    CameraCounts,
+    Cursor,
+    Event,
+    EventFilter,
+    Found,
+    Page,
+    Sight,
+    read_event,
+)
+
+MOST = 500
+"""Items of one page."""
+CANDIDATES = 2_000
+"""Newest events that fit, among which a search takes the best."""
+_KNOWN_US = 31 * 86_400_000_000
+"""Cameras that were offered in this time may be named in a search."""
+
+
+class Insight:
+    """Everything acts for one tenant, given first.
+
+    Any operation raises `Unavailable` while the database is away and `NotFound` for a tenant that
+    does not exist.
+    """
+
+    def __init__(self, database: Database, clock: Clock | None = None) -> None:
+        self._database = database
+        self._clock = clock or SystemClock()
+        self._trigrams: bool | None = None
+
+    async def events(
+        self,
+        tenant: str,
+        wanted: EventFilter,
+        *,
+        cursor: str | None = None,
+        limit: int = 100,
+    ) -> Page[Event]:
+        """A page of events, newest first.
+
+        Raises:
+            Invalid: the cursor or the limit cannot be taken.
+        """
+        after = _parse_place(cursor) if cursor else (None, None)
+        async with self._for(tenant) as transaction:
+            rows = await transaction.fetch(
+                _sql("events"), tenant, *_bounds(wanted), wanted.text or None, *after,
+                _check_limit(limit) + 1,
+            )  # fmt: skip
+        events = tuple(read_event(row) for row in rows[:limit])
+        return Page(items=events, next_cursor=_place(events[-1]) if len(rows) > limit else None)
+
+    async def event(self, tenant: str, id_: str) -> Event:
+        """One event.
+
+        Raises:
+            NotFound: there is none with this id, or none any more.
+        """
+        async with self._for(tenant) as transaction:
+            row = await transaction.fetchrow(_sql("event"), tenant, _uuid(id_))
+        if row is None:
+            raise NotFound(f"event {id_!r} does not exist; its footage may be over its retention")
+        return read_event(row)
+
+    async def sights(self, tenant: str, id_: str) -> tuple[Sight, ...]:
+        """Where the event's object was, moment by moment."""
+        async with self._for(tenant) as transaction:
+            rows = await transaction.fetch(_sql("sights"), tenant, _uuid(id_))
+        return tuple(
+            Sight(at_us=at, score=score, box=(box[0], box[1], box[2], box[3]))
+            for row in rows
+            for at, score, box in row["sights"]
+        )
+
+    async def search(
+        self, tenant: str, text: str, wanted: EventFilter, *, limit: int = 20
+    ) -> tuple[Found, ...]:
+        """The events that fit a question in plain words best; `wanted` restricts them further."""
+        _check_limit(limit)
+        now_us = self._clock.wall_us()
+        async with self._for(tenant) as transaction:
+            rows = await transaction.fetch(_sql("cameras"), tenant, now_us - _KNOWN_US)
+            cameras = [row["camera"] for row in rows]
+            query = parse_query(text, cameras=cameras, now_us=now_us)
+            narrowed = query.narrow(wanted)
+            found = (
+                [] if narrowed is None else await self._find(transaction, tenant, query, narrowed)
+            )
+        ranked = sorted(found, key=lambda each: (-each.score, -each.event.start_us, each.event.id))
+        return tuple(ranked[:limit])
+
+    async def counts(
+        self, tenant: str, *, since_us: int, cameras: Sequence[str] = ()
+    ) -> tuple[CameraCounts, ...]:
+        """How many windows of each camera were looked at, or skipped and why.
+
+        Whole hours: from the beginning of the hour that `since_us` lies in.
+        """
+        async with self._for(tenant) as transaction:
+            rows = await transaction.fetch(_sql("counts"), tenant, since_us, list(cameras) or None)
+        by_camera: dict[str, list[Row]] = {}
+        for row in rows:
+            if row["windows"]:
+                by_camera.setdefault(row["camera"], []).append(row)
+        return tuple(_counts(camera, of_one) for camera, of_one in by_camera.items())
+
+    async def now_at(self, tenant: str) -> Cursor:
+        """The place in the order of changes after all that is committed."""
+        async with self._for(tenant) as transaction:
+            return Cursor.before(await transaction.fetchval(_sql("now_at")))
+
+    async def changes(self, tenant: str, after: Cursor, *, limit: int = 100) -> tuple[Event, ...]:
+        """Events that were opened or extended after `after`, each as it is now.
+
+        In the order of changes; go on after the last one's `changed`. None is ever left out: what
+        a transaction still open may yet add is not passed by.
+        """
+        async with self._for(tenant) as transaction:
+            rows = await transaction.fetch(
+                _sql("changes"), tenant, after.transaction, after.event, _check_limit(limit)
+            )
+        return tuple(read_event(row) for row in rows)
+
+    async def _find(
+        self, transaction: Transaction, tenant: str, query: Query, wanted: EventFilter
+    ) -> list[Found]:
+        bounds = _bounds(wanted)
+        only_words = bool(query.words) and not query.restricts
+        rows = await transaction.fetch(
+            _sql("search"), tenant, *bounds, list(query.words), only_words, CANDIDATES
+        )
+        if not rows and only_words and await self._has_trigrams(transaction):
+            rows = await transaction.fetch(
+                _sql("search_like"), tenant, *bounds, list(query.words), CANDIDATES
+            )
+        return [
+            Found(event=(event := read_event(row)), score=query.score(event, row["hits"]))
+            for row in rows
+        ]
+
+    async def _has_trigrams(self, transaction: Transaction) -> bool:
+        if self._trigrams is None:
+            self._trigrams = bool(await transaction.fetchval(_sql("has_trigrams")))
+        return self._trigrams
+
+    @asynccontextmanager
+    async def _for(self, tenant: str) -> AsyncIterator[Transaction]:
+        with insight_errors():
+            async with self._database.for_tenant(tenant) as transaction:
+                yield transaction
+
+
+def _bounds(wanted: EventFilter) -> tuple[object, object, object, object]:
+    labels = [label for word in wanted.labels for label in expand(word)]
+    return (list(wanted.cameras) or None, labels or None, wanted.from_us, wanted.to_us)
+
+
+def _counts(camera: str, rows: Sequence[Row]) -> CameraCounts:
+    looked = next((row for row in rows if row["outcome"] == LOOKED), None)
+    return CameraCounts(
+        camera=camera,
+        looked=int(looked["windows"]) if looked else 0,
+        skipped={r["outcome"]: int(r["windows"]) for r in rows if r["outcome"] != LOOKED},
+        last_look_us=looked["last_us"] if looked else None,
+    )
+
+
+def _place(event: Event) -> str:
+    """Where a page ends: start and id of its last event."""
+    return f"{event.start_us}-{UUID(event.id).hex}"
+
+
+def _parse_place(text: str) -> tuple[int, str]:
+    place = Cursor.parse(text)  # a number and an id as well
+    return place.transaction, place.event
+
+
+def _check_limit(limit: int) -> int:
+    if not 1 <= limit <= MOST:
+        raise Invalid(f"limit {limit} is not valid: ask for 1 to {MOST}")
+    return limit
+
+
+def _uuid(text: str) -> str:
+    try:
+        return str(UUID(text))
+    except ValueError:
+        raise NotFound(f"event {text[:80]!r} does not exist") from None
+
+
+def _sql(name: str) -> str:
+    return load_queries("kilocam.insight")[name]

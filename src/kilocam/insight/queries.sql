@@ -1,0 +1,191 @@
+-- name: hold
+-- Windows of one tenant in one partition are written one transaction after the other: what is
+-- counted is what was changed.
+select pg_advisory_xact_lock(hashtextextended($1::text || '/' || $2::smallint, 0));
+
+-- name: put_looked
+-- A window was looked at; gives what it came to before, nothing when it is new.
+with before as (
+  select outcome from window_state
+  where tenant = $1 and camera = $2 and start = $3 and version = $4
+), put as (
+  insert into window_state (tenant, camera, start, version, ends, outcome, partition, queue_epoch,
+    queue_sequence, looked, changed, stages)
+  values ($1, $2, $3, $4, $5, 'looked', $6, $7, $8, $9, $10, $11)
+  on conflict (tenant, camera, start, version) do update set ends = excluded.ends,
+    outcome = excluded.outcome, queue_epoch = excluded.queue_epoch,
+    queue_sequence = excluded.queue_sequence, looked = excluded.looked,
+    changed = excluded.changed, stages = excluded.stages
+)
+select outcome from before;
+
+-- name: count
+-- Adds to (or takes from) an hour's count of one outcome.
+insert into window_count (tenant, camera, hour, version, outcome, partition, windows, last)
+values ($1, $2, date_trunc('hour', $3::timestamptz, 'UTC'), $4, $5, $6, $7, $3)
+on conflict (tenant, camera, hour, version, outcome) do update set
+  windows = window_count.windows + excluded.windows,
+  last = greatest(window_count.last, excluded.last);
+
+-- name: skip
+-- Windows were not looked at: noted and counted once; what is known already stays as it is.
+with put as (
+  insert into window_state (tenant, camera, start, version, ends, outcome, partition, queue_epoch,
+    queue_sequence)
+  select $1, each.* from unnest($2::text[], $3::timestamptz[], $4::text[], $5::timestamptz[],
+    $6::text[], $7::smallint[], $8::bigint[], $9::bigint[]) each
+  on conflict (tenant, camera, start, version) do nothing
+  returning camera, start, version, outcome, partition
+)
+insert into window_count (tenant, camera, hour, version, outcome, partition, windows, last)
+select $1, camera, date_trunc('hour', start, 'UTC') as hour, version, outcome, min(partition),
+  count(*), max(start)
+from put group by camera, hour, version, outcome
+order by camera, hour, version, outcome
+on conflict (tenant, camera, hour, version, outcome) do update set
+  windows = window_count.windows + excluded.windows,
+  last = greatest(window_count.last, excluded.last);
+
+-- name: drop_contributions
+-- What a window added so far goes; gives the events that lose something.
+delete from contribution where tenant = $1 and camera = $2 and start = $3
+returning event::text as id;
+
+-- name: put_contribution
+-- What a window adds to one event.
+insert into contribution (tenant, camera, start, event, label, still, first, last, best, score, box,
+  sights)
+values ($1, $2, $3, $4::text::uuid, $5, $6, $7, $8, $9, $10, $11, $12);
+
+-- name: drop_events
+-- Events that are about to be made again.
+delete from event where tenant = $1 and id = any($2::text[]::uuid[])
+returning id::text as id, start as start_us, ends as end_us, class as label, score, camera,
+  box, best as best_us;
+
+-- name: fold_events
+-- Events out of their contributions: label and stillness as last seen, the picture as best seen.
+insert into event (tenant, id, start, ends, camera, class, still, score, box, best, words)
+select tenant, event, min(first), max(last), camera, (array_agg(label order by start desc))[1],
+  (array_agg(still order by start desc))[1], max(score),
+  (array_agg(box order by score desc, best))[1], (array_agg(best order by score desc, best))[1],
+  (array_agg(label order by start desc))[1] || ' ' || camera
+from contribution where tenant = $1 and event = any($2::text[]::uuid[])
+group by tenant, event, camera
+returning id::text as id, start as start_us, ends as end_us, class as label, score, camera,
+  box, best as best_us;
+
+-- name: tell
+-- What changed, to be published by control's relay.
+insert into kilocam.outbox (tenant, topic, body)
+select $1, $2, body from jsonb_array_elements($3) body;
+
+-- name: put_checkpoint
+-- All windows of a partition up to a position are settled.
+insert into checkpoint (tenant, partition, version, position) values ($1, $2, $3, $4)
+on conflict (tenant, partition, version) do update set position = excluded.position,
+  updated = now();
+
+-- name: checkpoint
+-- How far a partition is settled.
+select position from checkpoint where tenant = $1 and partition = $2 and version = $3;
+
+-- name: put_member
+-- A tenant's windows were met in a partition.
+insert into partition_tenant (tenant, partition, member) values ($1, $2, $3)
+on conflict do nothing;
+
+-- name: members
+-- Whose windows were met in a partition.
+select member from partition_tenant where tenant = $1 and partition = $2 order by member;
+
+-- name: settled
+-- Windows of a partition that are settled, of late. The few rows of counts name its cameras.
+select camera, start as start_us, queue_epoch, queue_sequence from window_state
+where tenant = $1 and version = $3 and start >= $4 and camera in (
+  select camera from window_count where tenant = $1 and partition = $2
+    and hour >= date_trunc('hour', $4::timestamptz, 'UTC'));
+
+-- name: events
+-- A page of events, newest first, after the last one of the page before.
+select id::text as id, start as start_us, ends as end_us, camera, class as label, still, score,
+  box, best as best_us, changed from event
+where tenant = $1 and ($2::text[] is null or camera = any($2))
+  and ($3::text[] is null or class = any($3))
+  and ($4::timestamptz is null or ends >= $4) and ($5::timestamptz is null or start < $5)
+  and ($6::text is null or document @@ websearch_to_tsquery('english', $6))
+  and ($7::timestamptz is null or (start, id) < ($7, $8::text::uuid))
+order by start desc, id desc limit $9;
+
+-- name: event
+-- One event.
+select id::text as id, start as start_us, ends as end_us, camera, class as label, still, score,
+  box, best as best_us, changed from event
+where tenant = $1 and id = $2::text::uuid order by start limit 1;
+
+-- name: sights
+-- Every sight of one event, in order of time, by window.
+select sights from contribution where tenant = $1 and event = $2::text::uuid order by start;
+
+-- name: now_at
+-- Every change that is committed lies below this transaction; none will appear there any more.
+select pg_snapshot_xmin(pg_current_snapshot())::text::bigint;
+
+-- name: changes
+-- Events made or made again after a change, in the order of changes.
+select id::text as id, start as start_us, ends as end_us, camera, class as label, still, score,
+  box, best as best_us, changed from event
+where tenant = $1 and (changed, id) > ($2::bigint, $3::text::uuid)
+  and changed < pg_snapshot_xmin(pg_current_snapshot())::text::bigint
+order by changed, id limit $4;
+
+-- name: cameras
+-- Cameras of which windows were offered since a time.
+select distinct camera from window_count where tenant = $1 and hour >= $2 order by camera;
+
+-- name: counts
+-- Windows by camera and outcome since the hour a time lies in.
+select camera, outcome, sum(windows)::bigint as windows, max(last) as last_us from window_count
+where tenant = $1 and hour >= date_trunc('hour', $2::timestamptz, 'UTC')
+  and ($3::text[] is null or camera = any($3))
+group by camera, outcome order by camera, outcome;
+
+-- name: search
+-- The newest events that fit filters and, where words are all there is to go by, one of the words;
+-- with the number of words that each holds.
+select id::text as id, start as start_us, ends as end_us, camera, class as label, still, score,
+  box, best as best_us, changed,
+  (select count(*) from unnest($6::text[]) word
+   where document @@ plainto_tsquery('english', word)) as hits
+from event
+where tenant = $1 and ($2::text[] is null or camera = any($2))
+  and ($3::text[] is null or class = any($3))
+  and ($4::timestamptz is null or ends >= $4) and ($5::timestamptz is null or start < $5)
+  and (not $7 or document @@ websearch_to_tsquery('english', array_to_string($6::text[], ' or ')))
+order by start desc limit $8;
+
+-- name: search_like
+-- The same for words that are misspelt, among the newest events that fit the filters; pg_trgm.
+select *, 1 as hits from (
+  select id::text as id, start as start_us, ends as end_us, camera, class as label, still, score,
+    box, best as best_us, changed, words
+  from event
+  where tenant = $1 and ($2::text[] is null or camera = any($2))
+    and ($3::text[] is null or class = any($3))
+    and ($4::timestamptz is null or ends >= $4) and ($5::timestamptz is null or start < $5)
+  order by start desc limit $7
+) newest
+where exists (select from unnest($6::text[]) word where word_similarity(word, words) >= 0.5)
+order by start_us desc;
+
+-- name: has_trigrams
+-- Whether the server has pg_trgm.
+select exists (select from pg_extension where extname = 'pg_trgm');
+
+-- name: drop_days
+-- Old days go; control only.
+select drop_days(to_regclass($1), $2::text::date);
+
+-- name: has_day
+-- Whether a day's partition was made: control has prepared the database.
+select to_regclass($1) is not null;

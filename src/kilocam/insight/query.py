@@ -1,0 +1,200 @@
+"""A question in plain English words as filters, and what is left as words to look for.
+
+"people at the gate in the last 10 minutes" asks for the class person, the camera `gate` and a time.
+Pure: the cameras there are and the time now are handed in. Times are of UTC days.
+"""
+
+import difflib
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from kilocam.insight.values import Event, EventFilter
+
+_DAY_US = 86_400_000_000
+_UNIT_US = {"second": 1_000_000, "minute": 60_000_000, "hour": 3_600_000_000, "day": _DAY_US}
+_SHORT = {"sec": "second", "min": "minute", "hr": "hour"}
+_LAST = re.compile(
+    r"\b(?:in |within |during |over )?(?:the )?(?:last|past)\s+(?:(\d{1,4}|few|couple of)\s+)?"
+    r"(second|sec|minute|min|hour|hr|day)s?\b"
+)
+_DAY = re.compile(r"\b(today|yesterday)\b")
+_WORD = re.compile(r"[a-z0-9][a-z0-9_'-]*")
+_FEW = 5
+_MOST_WORDS = 16
+_MOST_TEXT = 500
+
+GROUPS: dict[str, tuple[str, ...]] = {
+    "person": ("person",),
+    "vehicle": ("car", "truck", "bus", "train", "boat", "motorcycle"),
+    "car": ("car",),
+    "truck": ("truck",),
+    "bus": ("bus",),
+    "train": ("train",),
+    "boat": ("boat",),
+    "cycle": ("bicycle", "motorcycle"),
+    "bicycle": ("bicycle",),
+    "motorcycle": ("motorcycle",),
+    "animal": ("bird", "cat", "dog", "horse", "sheep", "cow", "bear"),
+    "bird": ("bird",),
+    "cat": ("cat",),
+    "dog": ("dog",),
+    "horse": ("horse",),
+    "sheep": ("sheep",),
+    "cow": ("cow",),
+    "bear": ("bear",),
+    "bag": ("backpack", "suitcase", "handbag"),
+    "backpack": ("backpack",),
+    "suitcase": ("suitcase",),
+    "handbag": ("handbag",),
+}
+"""Classes that can be asked for by name, and the labels each of them stands for."""
+_SYNONYMS = {
+    "people": "person", "man": "person", "men": "person", "woman": "person", "women": "person",
+    "human": "person", "somebody": "person", "someone": "person", "anybody": "person",
+    "anyone": "person", "walker": "person", "pedestrian": "person", "child": "person",
+    "children": "person", "kid": "person", "visitor": "person", "intruder": "person",
+    "automobile": "car", "van": "car", "taxi": "car", "suv": "car", "lorry": "truck",
+    "lorries": "truck", "coach": "bus", "ship": "boat", "bike": "bicycle", "cyclist": "cycle",
+    "motorbike": "motorcycle", "moped": "motorcycle", "scooter": "motorcycle", "puppy": "dog",
+    "kitten": "cat", "luggage": "suitcase", "rucksack": "backpack", "purse": "handbag",
+    "traffic": "vehicle",
+}  # fmt: skip
+_STOP_WORDS = """
+    a an the at in on by of near to from with and or any all some is was were are there did do does
+    who what when where which show me find see seen every camera cameras cam event events it that
+    this has have had been be for my our your please i you we they can could
+"""
+_STOP = frozenset(_WORD.findall(_STOP_WORDS))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """What a question asks for."""
+
+    labels: tuple[str, ...] = ()
+    cameras: tuple[str, ...] = ()
+    from_us: int | None = None
+    to_us: int | None = None
+    words: tuple[str, ...] = ()
+    """What is none of that."""
+
+    @property
+    def restricts(self) -> bool:
+        """Whether it names more than words."""
+        return bool(self.labels or self.cameras or self.from_us is not None)
+
+    def narrow(self, wanted: EventFilter) -> EventFilter | None:
+        """`wanted` and this; None: nothing can be both."""
+        labels = _both({x for word in wanted.labels for x in expand(word)}, self.labels)
+        cameras = _both(wanted.cameras, self.cameras)
+        if labels is None or cameras is None:
+            return None
+        return replace(
+            wanted,
+            labels=labels,
+            cameras=cameras,
+            from_us=max((t for t in (wanted.from_us, self.from_us) if t is not None), default=None),
+            to_us=min((t for t in (wanted.to_us, self.to_us) if t is not None), default=None),
+        )
+
+    def score(self, event: Event, hits: int) -> float:
+        """How well an event that passed the filters fits: 0 to 1.
+
+        Half is how much of the question it answers, half how sure the detector was.
+        """
+        named = sum(map(bool, (self.labels, self.cameras, self.from_us is not None)))
+        terms = named + len(self.words)
+        share = (named + min(hits, len(self.words))) / terms if terms else 1.0
+        return round(share * (0.5 + 0.5 * min(event.score, 1.0)), 4)
+
+
+def expand(word: str) -> tuple[str, ...]:
+    """The labels that a class or group stands for; an unknown one stands for itself."""
+    return GROUPS.get(word, (word,))
+
+
+def admits(wanted: EventFilter, event: Event) -> bool:
+    """Whether an event is of a camera and a class that are wanted; times and text aside."""
+    labels = {label for word in wanted.labels for label in expand(word)}
+    return (not labels or event.label in labels) and (
+        not wanted.cameras or event.camera in wanted.cameras
+    )
+
+
+def parse_query(text: str, *, cameras: Sequence[str], now_us: int) -> Query:
+    """Read a question."""
+    rest, from_us, to_us = _time(text[:_MOST_TEXT].lower(), now_us)
+    words = _WORD.findall(rest)
+    named, words = _cameras(words, cameras)
+    labels: dict[str, None] = {}
+    others: dict[str, None] = {}
+    for word in words:
+        known = _class(word)
+        if known is not None:
+            labels.update(dict.fromkeys(GROUPS[known]))
+        elif word not in _STOP:
+            others[word] = None
+    return Query(
+        labels=tuple(labels),
+        cameras=tuple(named),
+        from_us=from_us,
+        to_us=to_us,
+        words=tuple(others)[:_MOST_WORDS],
+    )
+
+
+def _time(text: str, now_us: int) -> tuple[str, int | None, int | None]:
+    """The text without its phrase of time, and the time."""
+    if match := _LAST.search(text):
+        count, unit = match.groups()
+        many = int(count) if count and count.isdigit() else _FEW if count else 1
+        span_us = many * _UNIT_US[_SHORT.get(unit, unit)]
+        return _without(text, match), now_us - span_us, now_us
+    if match := _DAY.search(text):
+        midnight = now_us - now_us % _DAY_US
+        if match[1] == "today":
+            return _without(text, match), midnight, now_us
+        return _without(text, match), midnight - _DAY_US, midnight
+    return text, None, None
+
+
+def _without(text: str, match: re.Match[str]) -> str:
+    return f"{text[: match.start()]} {text[match.end() :]}"
+
+
+def _cameras(words: list[str], cameras: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Cameras that are named, in one word or in several, and the words left."""
+    named: list[str] = []
+    for camera in sorted(cameras, key=lambda each: (-len(each), each)):
+        parts = [part for part in re.split(r"[-_]+", camera) if part]
+        for spelling in ([camera], parts):
+            at = next(
+                (i for i in range(len(words)) if words[i : i + len(spelling)] == spelling), -1
+            )
+            if at >= 0 and spelling:
+                named.append(camera)
+                words = words[:at] + words[at + len(spelling) :]
+                break
+    return named, words
+
+
+def _class(word: str) -> str | None:
+    """The class a word means: by name, plural, synonym, or slightly misspelt."""
+    for form in (word, word.removesuffix("s"), word.removesuffix("es"), word[:-3] + "y"):
+        known = _SYNONYMS.get(form, form)
+        if known in GROUPS:
+            return known
+    if len(word) < 5 or word in _STOP:
+        return None
+    singular = word.removesuffix("s")
+    near = difflib.get_close_matches(singular, [*GROUPS, *_SYNONYMS], n=1, cutoff=0.85)
+    return _SYNONYMS.get(near[0], near[0]) if near else None
+
+
+def _both(given: Iterable[str], asked: Sequence[str]) -> tuple[str, ...] | None:
+    """What both name; either may name nothing, which does not restrict. None: they exclude."""
+    one, other = tuple(given), tuple(asked)
+    if not one or not other:
+        return one or other
+    return tuple(each for each in other if each in set(one)) or None

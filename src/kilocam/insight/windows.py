@@ -1,0 +1,225 @@
+"""Writing: what a window came to and what it adds to events, replaced in one transaction.
+
+Procedure of `write`: 1. hold the tenant's part of the partition; 2. note the window as looked at
+and move its count; 3. take away what it added before; 4. add what it adds now; 5. make the events
+that lost or gained something again from their contributions; 6. tell the outbox what changed; 7.
+commit. Events are folds of contributions, so any order of any number of writes gives the same rows.
+"""
+
+import logging
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+from kilocam.bus import Position
+from kilocam.core import CameraKey, Clock, SystemClock
+from kilocam.database import SYSTEM, Database, Row, Transaction, UnknownTenant, load_queries
+from kilocam.insight.days import day_of
+from kilocam.insight.seams import LookedWindow, ObjectSeen, SkippedWindow
+from kilocam.insight.values import LOOKED, ChangeKind, EventChange
+
+_log = logging.getLogger(__name__)
+
+TOPIC = "insights"
+"""The outbox's topics are `insights.<camera>`."""
+_RECENT_US = 70 * 60_000_000
+"""The queue keeps windows for an hour: older ones are not offered again."""
+_NEW_TENANT_US = 60_000_000
+"""A camera may be declared moments before its tenant has a place; after this it is erased."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """Where to go on in a partition."""
+
+    position: Position | None
+    windows: frozenset[tuple[CameraKey, int]]
+    """Camera and start of windows after `position` that are settled too."""
+
+
+class Windows:
+    """Keeps what analysis tells, for one version of its pipeline; safe to repeat."""
+
+    def __init__(self, database: Database, version: str, clock: Clock | None = None) -> None:
+        self._database = database
+        self._version = version
+        self._clock = clock or SystemClock()
+        self._members: set[tuple[int, str]] = set()
+        self.homeless = 0
+        """Windows of tenants that do not exist any more; kept nowhere."""
+
+    async def prepared(self) -> bool:
+        """Whether control has made tenants' places and today's partitions."""
+        table = f"window_state_{day_of(self._clock.wall_us()):%Y%m%d}"
+        async with self._database.for_tenant(SYSTEM) as transaction:
+            return bool(await transaction.fetchval(_sql("has_day"), table))
+
+    async def write(self, result: LookedWindow) -> None:
+        """In one transaction replace all that (camera, window start) came to and added."""
+        tenant = result.window.tenant
+        try:
+            await self._meet(result.partition, tenant)
+            async with self._database.for_tenant(tenant) as transaction:
+                await transaction.execute(_sql("hold"), tenant, result.partition)
+                await _note_looked(transaction, result)
+                await _replace(transaction, result)
+        except UnknownTenant:
+            if self._may_come([result]):
+                raise
+            self.homeless += 1
+
+    async def skip(self, windows: Sequence[SkippedWindow]) -> None:
+        """Count windows as skipped, each once; one transaction a tenant."""
+        by_tenant: dict[str, list[SkippedWindow]] = defaultdict(list)
+        for each in windows:
+            by_tenant[each.window.tenant].append(each)
+        for tenant, skipped in sorted(by_tenant.items()):
+            try:
+                await self._skip(tenant, skipped)
+            except UnknownTenant:
+                if self._may_come(skipped):
+                    raise
+                self.homeless += len(skipped)
+
+    async def advance(self, positions: Mapping[int, Position]) -> None:
+        """In these partitions all windows up to these positions are settled."""
+        rows = [(SYSTEM, p, self._version, str(at)) for p, at in sorted(positions.items())]
+        async with self._database.for_tenant(SYSTEM) as transaction:
+            await transaction.execute_many(_sql("put_checkpoint"), rows)
+
+    async def resume(self, partition: int) -> Settled:
+        """What is kept of a partition."""
+        async with self._database.for_tenant(SYSTEM) as transaction:
+            text = await transaction.fetchval(_sql("checkpoint"), SYSTEM, partition, self._version)
+            members = await transaction.fetch(_sql("members"), SYSTEM, partition)
+        position = Position.parse(text) if text else None
+        settled: set[tuple[CameraKey, int]] = set()
+        for row in members:
+            try:
+                settled |= await self._settled(row["member"], partition, position)
+            except UnknownTenant:
+                continue  # It is gone, and so are its windows.
+        return Settled(position=position, windows=frozenset(settled))
+
+    async def _settled(
+        self, tenant: str, partition: int, position: Position | None
+    ) -> set[tuple[CameraKey, int]]:
+        since_us = self._clock.wall_us() - _RECENT_US
+        async with self._database.for_tenant(tenant) as transaction:
+            rows = await transaction.fetch(
+                _sql("settled"), tenant, partition, self._version, since_us
+            )
+        return {
+            (CameraKey(tenant, row["camera"]), row["start_us"])
+            for row in rows
+            if position is None or Position(row["queue_epoch"], row["queue_sequence"]) > position
+        }
+
+    async def _meet(self, partition: int, tenant: str) -> None:
+        """Remember whose windows a partition has, before the first of them is kept."""
+        if (partition, tenant) not in self._members:
+            async with self._database.for_tenant(SYSTEM) as transaction:
+                await transaction.execute(_sql("put_member"), SYSTEM, partition, tenant)
+            self._members.add((partition, tenant))
+
+    async def _skip(self, tenant: str, skipped: Iterable[SkippedWindow]) -> None:
+        ordered = sorted(skipped, key=lambda each: (each.partition, each.window))
+        partitions = sorted({each.partition for each in ordered})
+        for partition in partitions:
+            await self._meet(partition, tenant)
+        async with self._database.for_tenant(tenant) as transaction:
+            for partition in partitions:
+                await transaction.execute(_sql("hold"), tenant, partition)
+            await transaction.execute(
+                _sql("skip"), tenant,
+                [each.window.camera for each in ordered],
+                [each.window.start_us for each in ordered],
+                [each.version for each in ordered],
+                [each.window.end_us for each in ordered],
+                [str(each.reason) for each in ordered],
+                [each.partition for each in ordered],
+                [each.position.epoch for each in ordered],
+                [each.position.sequence for each in ordered],
+            )  # fmt: skip
+
+    def _may_come(self, windows: Sequence[LookedWindow | SkippedWindow]) -> bool:
+        """Whether a tenant that has no place may be about to get one."""
+        young_us = self._clock.wall_us() - _NEW_TENANT_US
+        return any(each.window.start_us > young_us for each in windows)
+
+
+async def _note_looked(transaction: Transaction, result: LookedWindow) -> None:
+    window = result.window
+    stages = {name: [s.seen, s.passed, s.cost_us] for name, s in result.stages.items()}
+    before = await transaction.fetchrow(
+        _sql("put_looked"), window.tenant, window.camera, window.start_us, result.version,
+        window.end_us, result.partition, result.position.epoch, result.position.sequence,
+        result.looked_us, result.changed, stages,
+    )  # fmt: skip
+    was = before["outcome"] if before else None
+    for outcome, more in ((was, -1), (LOOKED, 1)):
+        if outcome is not None and was != LOOKED:
+            await transaction.execute(
+                _sql("count"), window.tenant, window.camera, window.start_us, result.version,
+                outcome, result.partition, more,
+            )  # fmt: skip
+
+
+async def _replace(transaction: Transaction, result: LookedWindow) -> None:
+    window = result.window
+    at = (window.tenant, window.camera, window.start_us)
+    lost = {row["id"] for row in await transaction.fetch(_sql("drop_contributions"), *at)}
+    touched = sorted(lost | {seen.event_id for seen in result.objects})
+    if not touched:
+        return
+    rows = [(*at, *_contribution(seen)) for seen in result.objects]
+    await transaction.execute_many(_sql("put_contribution"), rows)
+    before = await transaction.fetch(_sql("drop_events"), window.tenant, touched)
+    after = await transaction.fetch(_sql("fold_events"), window.tenant, touched)
+    if changes := _changes(window.tenant, before, after):
+        bodies = [asdict(change) for change in changes]
+        await transaction.execute(_sql("tell"), window.tenant, f"{TOPIC}.{window.camera}", bodies)
+
+
+def _contribution(seen: ObjectSeen) -> tuple[object, ...]:
+    best = seen.best
+    sights = [[each.at_us, each.score, each.box] for each in seen.boxes]
+    first_us, last_us = seen.boxes[0].at_us, seen.boxes[-1].at_us
+    return (
+        seen.event_id, seen.label, seen.still, first_us, last_us, best.at_us, best.score, best.box,
+        sights,
+    )  # fmt: skip
+
+
+def _changes(tenant: str, before: Sequence[Row], after: Sequence[Row]) -> list[EventChange]:
+    """What happened to events between two states of them, in a fixed order."""
+    old = {row["id"]: row for row in before}
+    new = {row["id"]: row for row in after}
+    changes = []
+    for id_ in sorted({*old, *new}):
+        row = new.get(id_) or old[id_]
+        if new.get(id_) == old.get(id_):
+            continue  # A window written again: nothing is news.
+        kind = ChangeKind.OPENED if id_ not in old else ChangeKind.EXTENDED
+        changes.append(_change(tenant, row, kind if id_ in new else ChangeKind.WITHDRAWN))
+    return changes
+
+
+def _change(tenant: str, row: Row, kind: ChangeKind) -> EventChange:
+    x, y, w, h = row["box"]
+    return EventChange(
+        tenant=tenant,
+        camera=row["camera"],
+        event_id=row["id"],
+        kind=kind,
+        label=row["label"],
+        score=row["score"],
+        start_us=row["start_us"],
+        end_us=row["end_us"],
+        best_us=row["best_us"],
+        box=(x, y, w, h),
+    )
+
+
+def _sql(name: str) -> str:
+    return load_queries("kilocam.insight")[name]

@@ -1,0 +1,85 @@
+"""Codecs and containers: samples in, MP4 and pictures out; PyAV stays inside.
+
+Owns: samples and their formats, fragmented and plain MP4, decoding, JPEG, reading and drawing
+test footage.
+Never does: know where bytes come from or what wall time they have.
+Start reading at: `samples.py`, then `fmp4.py`.
+"""
+
+from kilocam.media.decode import (
+    DecodedPicture,
+    KeyFrameDecoder,
+    Pixels,
+    decode_all,
+    decode_until,
+    encode_jpeg,
+)
+from kilocam.media.errors import DecodeError, MediaError
+from kilocam.media.files import (
+    FileSample,
+    FileTrack,
+    MediaFile,
+    Picture,
+    Sound,
+    decode_pictures,
+    encode_media,
+    open_media,
+)
+from kilocam.media.fmp4 import fragment, init_segment
+from kilocam.media.mp4 import Mp4Writer
+from kilocam.media.pattern import (
+    PatternSpec,
+    StillSpec,
+    draw_pattern,
+    draw_still,
+    pattern_media,
+    read_frame_number,
+    still_media,
+    write_frame_number,
+)
+from kilocam.media.samples import (
+    AudioFormat,
+    Format,
+    MediaTrack,
+    Sample,
+    VideoFormat,
+    mime_type,
+)
+from kilocam.media.transcode import VideoEncoding
+
+__all__ = [
+    "AudioFormat",
+    "DecodeError",
+    "DecodedPicture",
+    "FileSample",
+    "FileTrack",
+    "Format",
+    "KeyFrameDecoder",
+    "MediaError",
+    "MediaFile",
+    "MediaTrack",
+    "Mp4Writer",
+    "PatternSpec",
+    "Picture",
+    "Pixels",
+    "Sample",
+    "Sound",
+    "StillSpec",
+    "VideoEncoding",
+    "VideoFormat",
+    "decode_all",
+    "decode_pictures",
+    "decode_until",
+    "draw_pattern",
+    "draw_still",
+    "encode_jpeg",
+    "encode_media",
+    "fragment",
+    "init_segment",
+    "mime_type",
+    "open_media",
+    "pattern_media",
+    "read_frame_number",
+    "still_media",
+    "write_frame_number",
+]

@@ -1,0 +1,316 @@
+"""Owns: reading a video file as H.264 and AAC samples, transcoding it once when it holds others.
+
+A file that already holds H.264 (and AAC) is demultiplexed as it is. Anything else, or a file for
+which an encoding is asked, is transcoded once to MP4; with a cache folder the result is kept there
+under a name made of the file's identity and the encoding, so that later starts only demultiplex.
+"""
+
+import io
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+from statistics import median
+from typing import BinaryIO, Literal, TypeAlias
+
+import av
+import numpy as np
+from av.audio.frame import AudioFrame
+from av.audio.stream import AudioStream
+from av.container import InputContainer, OutputContainer
+from av.packet import Packet
+from av.stream import Stream
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+from blake3 import blake3
+
+from kilocam.bitstream import (
+    BitstreamError,
+    NalKind,
+    nal_kind,
+    parse_avc_config,
+    split_annex_b,
+    split_avcc,
+)
+from kilocam.core import ConfigError
+from kilocam.media.transcode import VideoEncoding, VideoWriter, add_aac, transcode
+
+VIDEO_CLOCK = 90_000
+_CACHE_VERSION = 1
+
+Picture: TypeAlias = np.ndarray[tuple[int, ...], np.dtype[np.uint8]]
+"""Height x width x 3 (RGB) or height x width (grey)."""
+Sound: TypeAlias = np.ndarray[tuple[int, ...], np.dtype[np.int16]]
+"""Mono samples."""
+_Packet: TypeAlias = "Packet[Stream]"
+_Write: TypeAlias = Callable[[OutputContainer], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileSample:
+    """One access unit: the NAL units of a picture, or one AAC frame. Times in the track's clock."""
+
+    pts: int
+    dts: int
+    key: bool
+    units: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileTrack:
+    """One medium of a file; samples in decoding order, the file's first moment is time 0."""
+
+    codec: Literal["h264", "aac"]
+    clock_rate: int
+    duration: int
+    """Ticks from time 0 to the end of the last sample shown."""
+    samples: tuple[FileSample, ...]
+    parameter_sets: tuple[bytes, ...] = ()
+    """H.264: the SPS and PPS that stand outside of the samples, else the first ones within."""
+    width: int = 0
+    height: int = 0
+    config: bytes = b""
+    """AAC: the AudioSpecificConfig (ISO 14496-3 section 1.6.2.1)."""
+    channels: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MediaFile:
+    """What a file holds that a camera can send."""
+
+    name: str
+    video: FileTrack | None
+    audio: FileTrack | None
+
+
+class _Unsendable(Exception):
+    """The file must be transcoded before a camera could send it."""
+
+
+def open_media(
+    path: Path, *, cache: Path | None = None, encoding: VideoEncoding | None = None
+) -> MediaFile:
+    """The H.264 and AAC tracks of `path`, transcoded first if they are something else.
+
+    Args:
+        path: any file FFmpeg can read.
+        cache: folder for transcoded files; without it a transcoded file lives in memory only.
+        encoding: transcode the video to this, whatever it is now.
+
+    Raises:
+        ConfigError: the file cannot be read, or holds neither video nor audio.
+    """
+    if encoding is None:
+        try:
+            return _demultiplex(path, path.name)
+        except _Unsendable:
+            encoding = VideoEncoding()
+    chosen = encoding
+
+    def write(out: OutputContainer) -> None:
+        with _open(path, path.name) as source:
+            try:
+                transcode(source, out, chosen)
+            except av.FFmpegError as error:
+                raise _unreadable(path.name, error.strerror or str(error)) from None
+
+    return _built(path.name, cache, f"{_identity(path)} {encoding}", write)
+
+
+def encode_media(
+    name: str,
+    pictures: Iterable[Picture],
+    *,
+    encoding: VideoEncoding,
+    sound: Sound | None = None,
+    sound_rate: int = 48_000,
+    cache: Path | None = None,
+    cache_key: str = "",
+) -> MediaFile:
+    """Drawn pictures (and mono sound) as a media file; `pictures` is not read when cached.
+
+    `encoding` must have a size and a frame rate. `cache_key` says what the pictures are made of.
+    """
+
+    def write(out: OutputContainer) -> None:
+        video = VideoWriter(out, encoding, encoding.fps or Fraction(25))
+        audio = None if sound is None else add_aac(out, sound_rate, "mono")
+        for picture in pictures:
+            form = "rgb24" if picture.ndim == 3 else "gray"
+            video.write(VideoFrame.from_ndarray(picture, format=form))
+        video.close()
+        if audio is not None and sound is not None:
+            frame = AudioFrame.from_ndarray(sound.reshape(1, -1), format="s16", layout="mono")
+            frame.sample_rate = sound_rate
+            frame.pts = 0
+            frame.time_base = Fraction(1, sound_rate)
+            out.mux(audio.encode(frame))
+            out.mux(audio.encode(None))
+
+    return _built(name, cache, f"{cache_key} {encoding}", write)
+
+
+def decode_pictures(path: Path) -> Iterator[Picture]:
+    """Every picture of a file's first video track as RGB, in the order shown."""
+    with _open(path, path.name) as container:
+        for frame in container.decode(video=0):
+            yield np.asarray(frame.to_ndarray(format="rgb24"), dtype=np.uint8)
+
+
+def _built(name: str, cache: Path | None, key: str, write: _Write) -> MediaFile:
+    if cache is None:
+        memory = io.BytesIO()
+        _write_mp4(memory, write)
+        memory.seek(0)
+        return _demultiplex(memory, name)
+    kept = cache / f"{blake3(f'{_CACHE_VERSION} {key}'.encode()).hexdigest(16)}.mp4"
+    if not kept.exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=cache) as folder:
+            fresh = Path(folder) / "fresh.mp4"
+            with fresh.open("wb") as file:
+                _write_mp4(file, write)
+            fresh.rename(kept)
+    return _demultiplex(kept, name)
+
+
+def _write_mp4(target: BinaryIO, write: _Write) -> None:
+    with av.open(target, "w", format="mp4") as out:
+        write(out)
+
+
+def _identity(path: Path) -> str:
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise _unreadable(path.name, error.strerror or str(error)) from None
+    return f"{path.resolve()} {status.st_size} {status.st_mtime_ns}"
+
+
+def _open(source: Path | BinaryIO, name: str) -> InputContainer:
+    try:
+        return av.open(str(source) if isinstance(source, Path) else source, "r")
+    except (av.FFmpegError, OSError) as error:
+        raise _unreadable(name, error.strerror or str(error)) from None
+
+
+def _unreadable(name: str, reason: str) -> ConfigError:
+    return ConfigError(
+        f"video file {name}: cannot be read ({reason}); give a file that ffprobe can read"
+    )
+
+
+# -- reading -----------------------------------------------------------------------------------
+
+
+def _demultiplex(source: Path | BinaryIO, name: str) -> MediaFile:
+    with _open(source, name) as container:
+        video = container.streams.video[0] if container.streams.video else None
+        audio = container.streams.audio[0] if container.streams.audio else None
+        if video is None and audio is None:
+            raise ConfigError(f"video file {name}: holds neither video nor audio; give another")
+        _check_sendable(video, audio)
+        packets = _packets(container, name)
+        origin = min(
+            (
+                packet.pts * Fraction(packet.time_base)
+                for packet in packets
+                if packet.pts is not None
+            ),
+            default=Fraction(0),
+        )
+        try:
+            return MediaFile(
+                name=name,
+                video=None if video is None else _video_track(video, packets, origin),
+                audio=None if audio is None else _audio_track(audio, packets, origin),
+            )
+        except BitstreamError as error:
+            raise _unreadable(name, str(error)) from None
+
+
+def _check_sendable(video: VideoStream | None, audio: AudioStream | None) -> None:
+    if video is not None and video.codec_context.name != "h264":
+        raise _Unsendable
+    if audio is not None and (
+        audio.codec_context.name != "aac" or not audio.codec_context.extradata
+    ):
+        raise _Unsendable
+
+
+def _packets(container: InputContainer, name: str) -> list[_Packet]:
+    try:
+        packets = [p for p in container.demux() if p.size]
+    except av.FFmpegError as error:
+        raise _unreadable(name, error.strerror or str(error)) from None
+    if any(p.pts is None or p.dts is None for p in packets if p.stream.type in ("video", "audio")):
+        raise _Unsendable
+    return packets
+
+
+def _ticks(value: int | None, base: Fraction, origin: Fraction, rate: int) -> int:
+    assert value is not None  # _packets has refused such files
+    return round((value * base - origin) * rate)
+
+
+def _video_track(stream: VideoStream, packets: list[_Packet], origin: Fraction) -> FileTrack:
+    extra = bytes(stream.codec_context.extradata or b"")
+    if extra[:1] == b"\x01":  # avcC; else start codes, as in transport streams and AVI
+        length_size, outside = parse_avc_config(extra)
+    else:
+        length_size, outside = 0, _sets(split_annex_b(extra))
+    samples = tuple(
+        FileSample(
+            pts=_ticks(p.pts, p.time_base, origin, VIDEO_CLOCK),
+            dts=_ticks(p.dts, p.time_base, origin, VIDEO_CLOCK),
+            key=p.is_keyframe,
+            units=tuple(
+                split_avcc(bytes(p), length_size) if length_size else split_annex_b(bytes(p))
+            ),
+        )
+        for p in packets
+        if p.stream_index == stream.index
+    )
+    return FileTrack(
+        codec="h264",
+        clock_rate=VIDEO_CLOCK,
+        duration=_duration(samples),
+        samples=samples,
+        parameter_sets=outside or _sets(unit for sample in samples[:1] for unit in sample.units),
+        width=stream.codec_context.width,
+        height=stream.codec_context.height,
+    )
+
+
+def _audio_track(stream: AudioStream, packets: list[_Packet], origin: Fraction) -> FileTrack:
+    rate = stream.codec_context.sample_rate
+    samples = tuple(
+        FileSample(
+            pts=_ticks(p.pts, p.time_base, origin, rate),
+            dts=_ticks(p.dts, p.time_base, origin, rate),
+            key=True,
+            units=(bytes(p),),
+        )
+        for p in packets
+        if p.stream_index == stream.index
+    )
+    return FileTrack(
+        codec="aac",
+        clock_rate=rate,
+        duration=_duration(samples),
+        samples=samples,
+        config=bytes(stream.codec_context.extradata or b""),
+        channels=stream.codec_context.layout.nb_channels,
+    )
+
+
+def _duration(samples: tuple[FileSample, ...]) -> int:
+    shown = sorted(sample.pts for sample in samples)
+    steps = [after - before for before, after in pairwise(shown)]
+    return shown[-1] + round(median(steps)) if steps else 0
+
+
+def _sets(units: Iterable[bytes]) -> tuple[bytes, ...]:
+    return tuple(unit for unit in units if nal_kind(unit) in (NalKind.SPS, NalKind.PPS))

@@ -1,0 +1,81 @@
+"""What goes into an MP4 and into a decoder: tracks, their formats, samples."""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VideoFormat:
+    """How H.264 samples are decoded: everything a sample entry says."""
+
+    config: bytes
+    """The AVCDecoderConfigurationRecord, payload of `avcC` (ISO 14496-15 section 5.3.3.1)."""
+    width: int
+    """Pixels, after cropping."""
+    height: int
+    sar: tuple[int, int] = (1, 1)
+    """Width and height of a pixel; other than square in anamorphic sub-streams (quirk 34)."""
+
+    @property
+    def codec(self) -> str:
+        """RFC 6381 name: `avc1.64001f`."""
+        return f"avc1.{self.config[1:4].hex()}"
+
+    @property
+    def display_size(self) -> tuple[int, int]:
+        """Width and height for square pixels: the width is stretched."""
+        return round(self.width * self.sar[0] / self.sar[1]), self.height
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AudioFormat:
+    """How AAC samples are decoded."""
+
+    config: bytes
+    """The AudioSpecificConfig (ISO 14496-3 section 1.6.2.1)."""
+    codec: str
+    """RFC 6381 name: `mp4a.40.2`."""
+    sample_rate: int
+    channels: int
+
+
+Format: TypeAlias = VideoFormat | AudioFormat
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MediaTrack:
+    """One track of an MP4; of several formats the first is that of a fragmented file."""
+
+    id: int
+    """1, 2, ...; not 0 (ISO 14496-12 section 8.3.2.3)."""
+    timescale: int
+    formats: tuple[Format, ...]
+
+    @property
+    def video(self) -> bool:
+        """Whether it holds pictures."""
+        return isinstance(self.formats[0], VideoFormat)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """One picture or one frame of sound; times in the track's timescale.
+
+    `data` is what stands in an MP4: NAL units behind four-byte lengths, or a bare AAC frame.
+    `pts` may be before `dts` (a negative composition offset); FFmpeg reads all presentation times
+    of a fragmented file with such samples as so much later, browsers read them as they are.
+    """
+
+    track: int
+    pts: int
+    dts: int
+    duration: int
+    key: bool
+    data: bytes
+    format: int = 0
+    """Index into the track's formats."""
+
+
+def mime_type(formats: tuple[Format, ...]) -> str:
+    """The MIME type of an MP4 with these formats, as MSE wants it."""
+    return f'video/mp4; codecs="{",".join(f.codec for f in formats)}"'

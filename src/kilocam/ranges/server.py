@@ -1,0 +1,262 @@
+"""The recorder's side: answers on a Unix socket, and never slows the writer.
+
+Owns: the socket, the connections, who follows what. Files are read in threads, the writer's own
+state only where that is a copy of a few kilobytes.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Protocol
+
+from kilocam.core import CameraKey, ConfigError, Piece, Session
+from kilocam.ranges import wire
+from kilocam.ranges.errors import LocalProtocolError, RangesError
+from kilocam.ranges.follower import QUEUE_BYTES, Follower
+from kilocam.record import Archive, LiveAnswer, LogStatus
+from kilocam.record.format import Kind, pack_piece, pack_record
+from kilocam.record.source import Opened
+
+_CONNECTIONS = 256
+_PATH_LIMIT = 107
+_REQUEST_S = 5.0
+_SEND_S = 30.0
+_BATCH = 1 << 20
+_EAGER_LIMIT_S = 60.0
+_log = logging.getLogger(__name__)
+
+
+class Recorder(Protocol):
+    """What the server needs of a log's writer."""
+
+    def tap(self, key: CameraKey, callback: Callable[[Session, Piece], None]) -> Session | None:
+        """Hand each piece to `callback` too."""
+        ...
+
+    def untap(self, key: CameraKey, callback: Callable[[Session, Piece], None]) -> None:
+        """End a tap."""
+        ...
+
+    def where(self, key: CameraKey, from_us: int, to_us: int) -> LiveAnswer:
+        """What the unsealed files hold."""
+        ...
+
+    def status(self) -> LogStatus:
+        """The writer's state."""
+        ...
+
+
+class RangesServer:
+    """Serves one recorder's footage to this machine; runs in the recorder's loop."""
+
+    def __init__(
+        self,
+        socket: Path,
+        writer: Recorder,
+        archive: Archive,
+        eager: Callable[[CameraKey, bool], None] | None = None,
+        *,
+        follower_bytes: int = QUEUE_BYTES,
+    ) -> None:
+        """`eager(key, True)` asks for short turns of a camera, `eager(key, False)` ends that."""
+        self._socket = socket
+        self._writer = writer
+        self._archive = archive
+        self._eager = eager
+        self._follower_bytes = follower_bytes
+        self._held: dict[CameraKey, int] = {}
+        self._timers: set[asyncio.TimerHandle] = set()
+        self._server: asyncio.Server | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Listen; a socket left by a dead recorder is replaced.
+
+        Raises:
+            ConfigError: the path is longer than the kernel takes.
+        """
+        if len(os.fsencode(self._socket)) > _PATH_LIMIT:
+            raise ConfigError(
+                f"socket {self._socket}: the path is longer than {_PATH_LIMIT} bytes, which is all "
+                "the kernel takes; choose a shorter data directory"
+            )
+        self._socket.unlink(missing_ok=True)
+        before = os.umask(0o177)
+        try:
+            self._server = await asyncio.start_unix_server(
+                self._connected, self._socket, limit=wire.LINE_LIMIT
+            )
+        finally:
+            os.umask(before)
+
+    async def close(self) -> None:
+        """Stop listening and end every connection."""
+        if self._server is not None:
+            self._server.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._server is not None:
+            await self._server.wait_closed()
+        for timer in self._timers:
+            timer.cancel()
+        self._socket.unlink(missing_ok=True)
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        try:
+            if len(self._tasks) > _CONNECTIONS:
+                raise LocalProtocolError(f"{_CONNECTIONS} connections are open; close some")
+            await self._answer(reader, writer)
+        except RangesError as error:
+            with contextlib.suppress(OSError):
+                writer.write(wire.encode_line({"ok": False, "error": str(error)}))
+                await asyncio.wait_for(writer.drain(), _SEND_S)
+        except (OSError, TimeoutError, asyncio.IncompleteReadError):
+            pass  # the asker went away or does not read
+        except asyncio.CancelledError:
+            pass  # close() ended this connection; nobody awaits its result
+        except Exception:  # noqa: BLE001 - the edge of a connection's task
+            _log.exception("ranges: a request failed")
+        finally:
+            self._tasks.discard(task)
+            writer.close()
+            with contextlib.suppress(OSError, asyncio.CancelledError):
+                await writer.wait_closed()
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            line = await asyncio.wait_for(reader.readline(), _REQUEST_S)
+        except ValueError:
+            raise LocalProtocolError("the request is longer than 64 KiB") from None
+        if not line:
+            return
+        request = wire.decode_line(line)
+        match request.get("op"):
+            case "status":
+                await self._line(writer, wire.status_to_json(self._writer.status()))
+            case "where":
+                answer = self._writer.where(
+                    wire.key_of(request),
+                    wire.time_of(request, "from_us"),
+                    wire.time_of(request, "to_us"),
+                )
+                await self._line(writer, wire.answer_to_json(answer))
+            case "range":
+                await self._range(writer, request)
+            case "follow":
+                await self._follow(reader, writer, wire.key_of(request))
+            case "eager":
+                self._hold_for(wire.key_of(request), request.get("seconds"))
+                await self._line(writer, {"ok": True})
+            case other:
+                raise LocalProtocolError(
+                    f"unknown op {other!r}; known are range, follow, where, status, eager"
+                )
+
+    async def _line(self, writer: asyncio.StreamWriter, values: wire.Json) -> None:
+        await self._send(writer, wire.encode_line(values))
+
+    async def _send(self, writer: asyncio.StreamWriter, data: bytes) -> None:
+        writer.write(data)
+        await asyncio.wait_for(writer.drain(), _SEND_S)
+
+    async def _range(self, writer: asyncio.StreamWriter, request: wire.Json) -> None:
+        records = self._archive.records(
+            wire.key_of(request),
+            wire.time_of(request, "from_us"),
+            wire.time_of(request, "to_us"),
+            exact=request.get("exact") is True,
+        )
+        await self._line(writer, {"ok": True})
+        while batch := await asyncio.to_thread(_batch, records):
+            await self._send(writer, batch)
+        await self._send(writer, wire.end_record())
+
+    async def _follow(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, key: CameraKey
+    ) -> None:
+        follower = Follower(self._follower_bytes)
+        self._writer.tap(key, follower.take_in)
+        self._hold(key)
+        gone = asyncio.create_task(reader.read(1))
+        try:
+            await self._line(writer, {"ok": True})
+            await self._pump(writer, follower, gone)
+        finally:
+            self._writer.untap(key, follower.take_in)
+            self._release(key)
+            gone.cancel()
+            with contextlib.suppress(asyncio.CancelledError, OSError):
+                await gone
+
+    async def _pump(
+        self, writer: asyncio.StreamWriter, follower: Follower, gone: "asyncio.Task[bytes]"
+    ) -> None:
+        opened: Opened | None = None
+        number = 0
+        while not gone.done():
+            waiting = asyncio.create_task(follower.next())
+            try:
+                await asyncio.wait({waiting, gone}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                if not waiting.done():
+                    waiting.cancel()
+            if not waiting.done() or waiting.cancelled():
+                return
+            parts: list[bytes] = []
+            for session, piece in waiting.result():
+                if opened is None or opened.session != session:
+                    opened = Opened(session)
+                    parts += _session_record(opened)
+                number += 1
+                parts += (pack_piece(opened.origin, number, piece), piece.payload)
+            await self._send(writer, b"".join(parts))
+
+    def _hold_for(self, key: CameraKey, seconds: object) -> None:
+        if not isinstance(seconds, int | float) or not 0 < seconds <= _EAGER_LIMIT_S:
+            raise LocalProtocolError(f"seconds is {seconds!r}; give 0 to {_EAGER_LIMIT_S:.0f}")
+        self._hold(key)
+        timer: asyncio.TimerHandle
+
+        def end() -> None:
+            self._timers.discard(timer)
+            self._release(key)
+
+        timer = asyncio.get_running_loop().call_later(seconds, end)
+        self._timers.add(timer)
+
+    def _hold(self, key: CameraKey) -> None:
+        self._held[key] = self._held.get(key, 0) + 1
+        if self._held[key] == 1 and self._eager is not None:
+            self._eager(key, True)
+
+    def _release(self, key: CameraKey) -> None:
+        self._held[key] -= 1
+        if not self._held[key]:
+            del self._held[key]
+            if self._eager is not None:
+                self._eager(key, False)
+
+
+def _session_record(opened: Opened) -> tuple[bytes, bytes]:
+    started = opened.session.started_us
+    payload = opened.payload
+    return pack_record(opened.origin, Kind.SESSION, 0, payload, wall_us=started), payload
+
+
+def _batch(records: Iterator[bytes]) -> bytes:
+    """Records for one send, about a megabyte; empty at the end."""
+    parts: list[bytes] = []
+    size = 0
+    for record in records:
+        parts.append(record)
+        size += len(record)
+        if size >= _BATCH:
+            break
+    return b"".join(parts)

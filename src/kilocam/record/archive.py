@@ -1,0 +1,365 @@
+"""Reading footage of any age from the files (P6): what exists, what is missing, the bytes.
+
+Owns: `Archive`. It is synchronous and may be used from several threads and processes; nothing in it
+needs a recorder to be alive.
+"""
+
+import contextlib
+import heapq
+import os
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from kilocam.core import CameraKey, Gap, Piece, PieceFlag, Session, Span
+from kilocam.record.coverage import merge, tile
+from kilocam.record.errors import FormatError
+from kilocam.record.format import Header, Kind, gap_of, leaf_matches, piece_of, session_of
+from kilocam.record.gops import GOP_LIMIT_US
+from kilocam.record.index import TOLERANCE_US, Entry
+from kilocam.record.live import LiveView
+from kilocam.record.scan import read_record
+from kilocam.record.shelf import Holding, Identity, Listed, Shelf
+
+
+class PieceMark(NamedTuple):
+    """A stored piece without its bytes; `moment` orders (never goes back within an epoch)."""
+
+    moment: int
+    epoch: int
+    sequence: int
+    holding: Holding
+    entry: Entry
+
+
+class Archive:
+    """Footage by (camera, from, to), over every file of some data paths."""
+
+    def __init__(self, paths: Sequence[Path], live: LiveView | None = None) -> None:
+        """`live` spares scanning the files being written; without it they are scanned."""
+        self._shelf = Shelf(paths, live)
+
+    def keys(self) -> list[CameraKey]:
+        """Cameras of which something is stored."""
+        found: set[CameraKey] = set()
+        for listed in self._newest():
+            record = self._shelf.record(listed)
+            if record is not None:
+                found.update(record.last)
+            found.update(self._shelf.keys_of(listed))
+        return sorted(found)
+
+    def spans(self, key: CameraKey, from_us: int, to_us: int) -> list[Span]:
+        """Footage that exists; neighbours are one span (log.md, "Coverage")."""
+        return self.coverage(key, from_us, to_us)[0]
+
+    def gaps(self, key: CameraKey, from_us: int, to_us: int) -> list[Gap]:
+        """What is missing between the first and the last known moment, and why."""
+        return self.coverage(key, from_us, to_us)[1]
+
+    def coverage(self, key: CameraKey, from_us: int, to_us: int) -> tuple[list[Span], list[Gap]]:
+        """Spans and gaps in one reading; they do not overlap and leave nothing out."""
+        low, high = from_us - 2 * TOLERANCE_US, to_us + 2 * TOLERANCE_US
+        footage: list[Span] = []
+        gaps: list[Gap] = []
+        for holding in self._shelf.holdings(key, low, high, outline=True):
+            for entry in holding.entries:
+                if entry.kind == Kind.PIECE and entry.touches(low, high):
+                    footage.append(Span(start_us=entry.wall_us, end_us=entry.end_us))
+                elif entry.kind == Kind.GAP and entry.touches(low, high):
+                    gaps += self._gap(holding, entry)
+        lower, upper = self._bounds(key, low, high, [*footage, *gaps])
+        if lower >= upper:
+            return [], []
+        spans, holes = tile(footage, gaps, lower, upper)
+        return _clip_spans(spans, from_us, to_us), _clip_gaps(holes, from_us, to_us)
+
+    def sessions(self, key: CameraKey, from_us: int, to_us: int) -> list[Session]:
+        """Sessions with footage in [from_us, to_us), by the time they started."""
+        found: dict[tuple[int, int], Session] = {}
+        for holding in self._shelf.holdings(key, from_us, to_us):
+            wanted = {
+                entry.session
+                for entry in holding.entries
+                if entry.kind == Kind.PIECE and entry.touches(from_us, to_us)
+            }
+            with contextlib.suppress(FileNotFoundError), _Reader(self._shelf) as reader:
+                for number in wanted:
+                    session = reader.session(holding, number)
+                    if session is not None:
+                        found[session.epoch, session.session] = session
+        return sorted(found.values(), key=lambda session: (session.started_us, session.session))
+
+    def pieces(
+        self, key: CameraKey, from_us: int, to_us: int, *, exact: bool = False
+    ) -> Iterator[tuple[Session, Piece]]:
+        """Pieces of [from_us, to_us) by wall time, each with its session.
+
+        Begins at the last key frame at or before `from_us` that footage connects to it, or with
+        `exact` at the piece that covers `from_us`. Where recorders overlap the higher epoch is
+        given. Altered payloads are given with the flag DAMAGED; records deleted meanwhile are
+        passed over.
+        """
+        parts = self._parts(key, from_us - (0 if exact else GOP_LIMIT_US), to_us)
+        yield from self.read(parts[_first_part(parts, from_us, exact=exact) :])
+
+    def marks(self, key: CameraKey, from_us: int, to_us: int) -> list[PieceMark]:
+        """The pieces of [from_us, to_us) in the order of `pieces`, found without reading them."""
+        return self._parts(key, from_us, to_us)
+
+    def read(self, marks: Iterable[PieceMark]) -> Iterator[tuple[Session, Piece]]:
+        """The pieces behind some marks, in their order; those deleted meanwhile are passed over."""
+        with _Reader(self._shelf) as reader:
+            for mark in marks:
+                read = reader.piece(mark.holding, mark.entry)
+                if read is not None:
+                    yield read
+
+    def records(
+        self, key: CameraKey, from_us: int, to_us: int, *, exact: bool = False
+    ) -> Iterator[bytes]:
+        """The same as `pieces`, as records byte for byte as stored; each session's record first."""
+        parts = self._parts(key, from_us - (0 if exact else GOP_LIMIT_US), to_us)
+        session: tuple[int, int] | None = None
+        with _Reader(self._shelf) as reader:
+            for part in parts[_first_part(parts, from_us, exact=exact) :]:
+                opening = reader.session_entry(part.holding, part.entry.session)
+                records = [reader.raw(part.holding, part.entry)]
+                if opening is None or records[0] is None:
+                    continue
+                if (part.epoch, part.entry.session) != session:
+                    session = part.epoch, part.entry.session
+                    records.insert(0, reader.raw(part.holding, opening))
+                yield from (record for record in records if record is not None)
+
+    def _parts(self, key: CameraKey, from_us: int, to_us: int) -> list[PieceMark]:
+        epochs: dict[int, list[tuple[int, Holding, Entry]]] = {}
+        for holding in self._shelf.holdings(key, from_us, to_us):
+            for entry in holding.entries:
+                if entry.kind == Kind.PIECE and entry.touches(from_us, to_us):
+                    epochs.setdefault(holding.epoch, []).append((entry.sequence, holding, entry))
+        above: list[Span] = []
+        streams: list[list[PieceMark]] = []
+        for epoch in sorted(epochs, reverse=True):
+            stream = _in_order(epoch, epochs[epoch])
+            streams.append([part for part in stream if not _covered(above, part.entry.wall_us)])
+            above = merge([*above, *_stretches(stream)])
+        return list(heapq.merge(*streams, key=lambda part: part[:3]))
+
+    def _gap(self, holding: Holding, entry: Entry) -> Iterator[Gap]:
+        with _Reader(self._shelf) as reader:
+            read = reader.record(holding, entry)
+        if read is not None:
+            with contextlib.suppress(FormatError):
+                yield gap_of(read[1])
+
+    def _newest(self) -> list[Listed]:
+        """The newest file of each recorder and class, and every one being written."""
+        files = self._shelf.files()
+        newest = {(f.name.recorder, f.name.keep_s): f for f in files if f.name.sealed}
+        return [*newest.values(), *(f for f in files if not f.name.sealed)]
+
+    def _bounds(
+        self, key: CameraKey, low: int, high: int, parts: Sequence[Span | Gap]
+    ) -> tuple[int, int]:
+        """The known part of [low, high): from the first moment ever stored to the last."""
+        lower = min((part.start_us for part in parts), default=high)
+        if lower > low and self._known_before(key, low):
+            lower = low
+        upper = max((part.end_us for part in parts), default=low)
+        if upper < high and self._known_after(key, high):
+            upper = high
+        return max(low, lower), min(high, upper)
+
+    def _known_before(self, key: CameraKey, moment: int) -> bool:
+        """Whether anything of the camera was stored before `moment`.
+
+        A file's first record tells what its recorder had stored before it, so the last file begun
+        before `moment` and the first one after it are enough, for each recorder and class.
+        """
+        before: dict[tuple[str, int], Listed] = {}
+        after: dict[tuple[str, int], Listed] = {}
+        for listed in self._shelf.files():
+            group = listed.name.recorder, listed.name.keep_s
+            if listed.name.created_us <= moment:
+                before[group] = listed
+            else:
+                after.setdefault(group, listed)
+        for listed in (*before.values(), *after.values()):
+            record = self._shelf.record(listed)
+            if record is not None and record.last.get(key, moment) < moment:
+                return True
+            if self._spans_of(listed, key)[0] < moment:
+                return True
+        return False
+
+    def _known_after(self, key: CameraKey, moment: int) -> bool:
+        """Whether anything of the camera is stored at or after `moment`."""
+        for listed in self._newest():
+            record = self._shelf.record(listed)
+            if record is not None and record.last.get(key, 0) >= moment:
+                return True
+            if self._spans_of(listed, key)[1] >= moment:
+                return True
+        return False
+
+    def _spans_of(self, listed: Listed, key: CameraKey) -> tuple[int, int]:
+        """First and last moment of a camera in a file; an empty stretch without any."""
+        if listed.name.sealed:
+            with contextlib.suppress(FileNotFoundError, FormatError):
+                row = self._shelf.sealed(listed.path).row(key)
+                if row is not None:
+                    return row.first_us, row.last_us
+            return _FOREVER, 0
+        scanned = self._shelf.scan(listed)
+        entries = scanned.tally.entries(key) if scanned else []
+        return (
+            min((entry.wall_us for entry in entries), default=_FOREVER),
+            max((entry.end_us for entry in entries), default=0),
+        )
+
+
+_FOREVER = 1 << 62
+
+
+class _Reader:
+    """Reads records, keeping the last few files open and the sessions it met."""
+
+    _OPEN = 8
+
+    def __init__(self, shelf: Shelf) -> None:
+        self._shelf = shelf
+        self._fds: dict[Identity, int] = {}
+        self._sessions: dict[tuple[Identity, int], Session | None] = {}
+
+    def __enter__(self) -> "_Reader":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for fd in self._fds.values():
+            os.close(fd)
+        self._fds.clear()
+
+    def piece(self, holding: Holding, entry: Entry) -> tuple[Session, Piece] | None:
+        """A piece with its session; None when it is gone or its header is damaged."""
+        session = self.session(holding, entry.session)
+        read = self.record(holding, entry)
+        if session is None or read is None:
+            return None
+        header, payload = read
+        whole = leaf_matches(header, payload)
+        extra = PieceFlag.NONE if whole else PieceFlag.DAMAGED | PieceFlag.LOST
+        return session, piece_of(header, payload, extra)
+
+    def session(self, holding: Holding, number: int) -> Session | None:
+        """The session record of this file (I5); None when it is gone or damaged."""
+        name = holding.identity, number
+        if name not in self._sessions:
+            self._sessions[name] = self._read_session(holding, number)
+            if len(self._sessions) > 256:
+                self._sessions.pop(next(iter(self._sessions)))
+        return self._sessions[name]
+
+    def _read_session(self, holding: Holding, number: int) -> Session | None:
+        entry = self.session_entry(holding, number)
+        read = self.record(holding, entry) if entry is not None else None
+        if read is not None and leaf_matches(*read):
+            with contextlib.suppress(FormatError):
+                return session_of(read[1])
+        return None
+
+    def session_entry(self, holding: Holding, number: int) -> Entry | None:
+        """Where the file has a session's record."""
+        return next(
+            (e for e in holding.entries if e.kind == Kind.SESSION and e.session == number), None
+        )
+
+    def raw(self, holding: Holding, entry: Entry) -> bytes | None:
+        """A record's bytes as stored; None when it is gone."""
+        with contextlib.suppress(FileNotFoundError):
+            return os.pread(self._fd(holding), entry.length, entry.offset)
+        return None
+
+    def record(self, holding: Holding, entry: Entry) -> tuple[Header, bytes] | None:
+        """Header and payload of a record; None when it is gone or damaged."""
+        with contextlib.suppress(FileNotFoundError, FormatError):
+            return read_record(self._fd(holding), entry.offset, entry.length, holding.path)
+        return None
+
+    def _fd(self, holding: Holding) -> int:
+        fd = self._fds.get(holding.identity)
+        if fd is None:
+            try:
+                fd = os.open(holding.path, os.O_RDONLY | os.O_CLOEXEC)
+            except FileNotFoundError:
+                renamed = self._shelf.find(holding.identity)
+                if renamed is None:
+                    raise
+                fd = os.open(renamed, os.O_RDONLY | os.O_CLOEXEC)
+            if len(self._fds) >= self._OPEN:
+                os.close(self._fds.pop(next(iter(self._fds))))
+            self._fds[holding.identity] = fd
+        return fd
+
+
+def _soft_end(entry: Entry) -> int:
+    """Where the next piece may still begin without a hole."""
+    return entry.end_us + TOLERANCE_US
+
+
+def _stretches(stream: list[PieceMark]) -> list[Span]:
+    """What a run covers, holes up to the tolerance included."""
+    soft = [Span(start_us=p.entry.wall_us, end_us=_soft_end(p.entry)) for p in stream]
+    return [Span(start_us=span.start_us, end_us=span.end_us - TOLERANCE_US) for span in merge(soft)]
+
+
+def _covered(spans: list[Span], moment: int) -> bool:
+    at = bisect_right(spans, moment, key=lambda span: span.start_us) - 1
+    return at >= 0 and moment < spans[at].end_us
+
+
+def _in_order(epoch: int, found: list[tuple[int, Holding, Entry]]) -> list[PieceMark]:
+    """Pieces of one recorder's run in the order they came, each once (I9, I12)."""
+    parts: list[PieceMark] = []
+    moment = before = -1
+    for sequence, holding, entry in sorted(found, key=lambda item: item[0]):
+        if sequence == before:
+            continue
+        before = sequence
+        moment = max(moment, entry.wall_us)
+        parts.append(PieceMark(moment, epoch, sequence, holding, entry))
+    return parts
+
+
+def _first_part(parts: list[PieceMark], from_us: int, *, exact: bool) -> int:
+    reached = next((i for i, p in enumerate(parts) if p.entry.end_us > from_us), len(parts))
+    if exact or reached == len(parts):
+        return reached
+    for at in range(reached, -1, -1):
+        entry = parts[at].entry
+        if at < reached and parts[at + 1].moment > _soft_end(entry):
+            break
+        if entry.key_us and entry.key_us <= from_us:
+            return at
+    return reached
+
+
+def _clip_spans(spans: list[Span], from_us: int, to_us: int) -> list[Span]:
+    clipped = [
+        Span(start_us=max(span.start_us, from_us), end_us=min(span.end_us, to_us)) for span in spans
+    ]
+    return [span for span in clipped if span.start_us < span.end_us]
+
+
+def _clip_gaps(gaps: list[Gap], from_us: int, to_us: int) -> list[Gap]:
+    clipped = [
+        Gap(
+            start_us=max(gap.start_us, from_us),
+            end_us=min(gap.end_us, to_us),
+            cause=gap.cause,
+            detail=gap.detail,
+        )
+        for gap in gaps
+    ]
+    return [gap for gap in clipped if gap.start_us < gap.end_us]

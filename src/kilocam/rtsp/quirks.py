@@ -1,0 +1,35 @@
+"""Names of what a camera did differently; the number is that of the catalogue of quirks."""
+
+from enum import StrEnum
+
+
+class Quirk(StrEnum):
+    """A deviation that was met and absorbed in a session; kept with it as data."""
+
+    SEVERAL_CHALLENGES = "1-several-challenges"
+    ODD_HEADERS = "3-odd-header-case-or-spaces"
+    EMPTY_REASON = "3-empty-reason"
+    WRONG_CSEQ = "3-wrong-cseq"
+    NO_OPTIONS = "4-no-options"
+    REDIRECTED = "5-redirected"
+    NO_CONTENT_BASE = "6-no-content-base"
+    REPAIRED_BASE = "6-repaired-content-base"
+    CHANGED_SESSION = "7-session-id-changed"
+    NO_SESSION_TIMEOUT = "8-no-session-timeout"
+    KEEP_ALIVE_REFUSED = "8-keep-alive-refused"
+    STALE_NONCE = "8-stale-nonce"
+    CALLS_CLIENT = "9-calls-client"
+    ALL_BACK_CHANNELS = "11-all-marked-back-channel"
+    SETUP_REFUSED = "11-medium-refused"
+    OTHER_CHANNELS = "13-other-channels"
+    SINGLE_CHANNEL = "13-single-channel"
+    PLAIN_PROFILE = "13-plain-profile"
+    NO_CHANNELS = "13-no-channels"
+    DATA_BEFORE_PLAY = "14-data-before-play"
+    GARBAGE = "15-garbage-between-frames"
+    NO_RTP_INFO = "20-no-rtp-info"
+    UNREADABLE_MEDIUM = "24-unreadable-medium"
+    NO_CONTENT_TYPE = "24-no-content-type"
+    LF_ONLY = "24-lf-only"
+    NO_RTPMAP = "25-no-rtpmap"
+    NO_PARAMETER_SETS = "26-no-parameter-sets"

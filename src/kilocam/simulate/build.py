@@ -1,0 +1,168 @@
+"""Owns: turning a media file into a loop of packets, and its description."""
+
+from base64 import b64encode
+from collections import deque
+from collections.abc import Sequence
+
+from kilocam.media import FileSample, FileTrack, MediaFile
+from kilocam.rtsp import Description, SdpMedia, build_sdp, packetize_aac, packetize_h264
+from kilocam.simulate.content import Content, ContentTrack, RawBlock
+from kilocam.simulate.errors import SimulateError
+
+_VIDEO_TYPE, _AUDIO_TYPE = 96, 97
+_SPS, _PPS = 7, 8
+_MARKER = 0x80
+
+
+def build_content(media: MediaFile) -> Content:
+    """All packets of one loop of `media`.
+
+    The video sets the loop's length (without video the audio); sound that reaches beyond it is cut.
+    Parameter sets are repeated before each key frame, so that a client may begin at any of them.
+
+    Raises:
+        SimulateError: nothing in it can be sent.
+    """
+    if media.video is not None and media.video.samples:
+        return _with_video(media.name, media.video, media.audio)
+    if media.audio is not None and media.audio.samples:
+        return _sound_only(media.name, media.audio)
+    raise SimulateError(f"video file {media.name}: holds no samples; give another")
+
+
+def describe(content: Content) -> Description:
+    """What DESCRIBE answers."""
+    controls = tuple(f"track{index}" for index in range(len(content.tracks)))
+    media = [
+        SdpMedia(
+            media=track.media,
+            payload_type=track.payload_type,
+            codec=track.codec,
+            clock_rate=track.clock_rate,
+            channels=track.channels,
+            fmtp=track.fmtp,
+            control=control,
+        )
+        for track, control in zip(content.tracks, controls, strict=True)
+    ]
+    return Description(sdp=build_sdp(media, name=content.name), controls=controls)
+
+
+def _with_video(name: str, video: FileTrack, audio: FileTrack | None) -> Content:
+    start = min(sample.pts for sample in video.samples)
+    length = video.duration - start
+    # A camera sends a picture after it was taken, also when pictures are reordered.
+    delay = max(sample.pts - sample.dts for sample in video.samples)
+    order = {pts: at for at, pts in enumerate(sorted(sample.pts for sample in video.samples))}
+    sound = deque(_sound_packets(audio, start, length, video.clock_rate, 1) if audio else ())
+    blocks = []
+    for at, sample in enumerate(video.samples):
+        due = sample.dts + delay - start
+        is_last = at == len(video.samples) - 1
+        packets = _picture_packets(sample, video.parameter_sets, start)
+        while sound and (is_last or sound[0][0] <= due / video.clock_rate):
+            packets += sound.popleft()[1]
+        blocks.append(
+            RawBlock(
+                due_us=_us(due, video.clock_rate),
+                shown_us=_us(sample.pts - start, video.clock_rate),
+                picture=order[sample.pts],
+                key=sample.key,
+                packets=packets,
+            )
+        )
+    return Content(
+        name=name,
+        clock_rate=video.clock_rate,
+        loop_ticks=length,
+        tracks=[_video_medium(video)] + ([_audio_medium(audio)] if audio else []),
+        blocks=blocks,
+    )
+
+
+def _sound_only(name: str, audio: FileTrack) -> Content:
+    start = audio.samples[0].pts
+    length, clock = audio.duration - start, audio.clock_rate
+    blocks = [
+        RawBlock(due_us=round(due_s * 1_000_000), shown_us=0, picture=-1, key=True, packets=packets)
+        for due_s, packets in _sound_packets(audio, start, length, clock, 0)
+    ]
+    return Content(
+        name=name,
+        clock_rate=clock,
+        loop_ticks=length,
+        tracks=[_audio_medium(audio)],
+        blocks=blocks,
+    )
+
+
+def _picture_packets(
+    sample: FileSample, sets: Sequence[bytes], start: int
+) -> list[tuple[int, int, bytes]]:
+    units = sample.units
+    if sample.key and not {_SPS, _PPS} <= {unit[0] & 31 for unit in units}:
+        units = (*sets, *units)
+    return _rtp(packetize_h264(units), _VIDEO_TYPE, 0, sample.pts - start)
+
+
+def _sound_packets(
+    audio: FileTrack, start: int, length: int, clock: int, track: int
+) -> list[tuple[float, list[tuple[int, int, bytes]]]]:
+    """(seconds, packets) of each frame of sound in the loop, which is given in ticks of `clock`."""
+    rate = audio.clock_rate
+    packets = []
+    for sample in audio.samples:
+        ticks = sample.pts - start * rate // clock
+        if 0 <= ticks < length * rate // clock:
+            payloads = packetize_aac(sample.units[0])
+            packets.append((ticks / rate, _rtp(payloads, _AUDIO_TYPE, track, ticks)))
+    return packets
+
+
+def _rtp(
+    payloads: Sequence[bytes], payload_type: int, track: int, ticks: int
+) -> list[tuple[int, int, bytes]]:
+    """RTP packets whose sequence number, timestamp and SSRC are stamped later."""
+    last = len(payloads) - 1
+    return [
+        (track, ticks, bytes((0x80, payload_type | (_MARKER if at == last else 0))) + bytes(10) + p)
+        for at, p in enumerate(payloads)
+    ]
+
+
+def _video_medium(video: FileTrack) -> ContentTrack:
+    sps = next((unit for unit in video.parameter_sets if unit[0] & 31 == _SPS), b"")
+    fmtp = "packetization-mode=1"
+    if len(sps) >= 4:
+        sets = ",".join(b64encode(unit).decode() for unit in video.parameter_sets)
+        fmtp += f"; profile-level-id={sps[1:4].hex().upper()}; sprop-parameter-sets={sets}"
+    return ContentTrack(
+        media="video",
+        codec="h264",
+        payload_type=_VIDEO_TYPE,
+        clock_rate=video.clock_rate,
+        channels=1,
+        fmtp=fmtp,
+        packets=0,
+        octets=0,
+    )
+
+
+def _audio_medium(audio: FileTrack) -> ContentTrack:
+    return ContentTrack(
+        media="audio",
+        codec="mpeg4-generic",
+        payload_type=_AUDIO_TYPE,
+        clock_rate=audio.clock_rate,
+        channels=audio.channels,
+        fmtp=(
+            "streamtype=5; profile-level-id=1; mode=AAC-hbr; sizelength=13; indexlength=3; "
+            f"indexdeltalength=3; config={audio.config.hex().upper()}"
+        ),
+        packets=0,
+        octets=0,
+    )
+
+
+def _us(ticks: int, clock_rate: int) -> int:
+    return ticks * 1_000_000 // clock_rate

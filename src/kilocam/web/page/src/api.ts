@@ -1,0 +1,139 @@
+// Calls of the gateway, typed by hand after /v1/openapi.json.
+
+export type CameraStatus = {
+  state: string;
+  since: string | null;
+  reason: string;
+  bitrate_bps: number;
+  fps: number;
+  last_packet_at: string | null;
+};
+
+export type Camera = { id: string; status: CameraStatus };
+export type Span = { start: string; end: string };
+export type Gap = Span & { cause: string; detail: string };
+export type Footage = { ranges: Span[]; gaps: Gap[]; coverage: number };
+
+export class ApiError extends Error {
+  constructor(
+    readonly status: number,
+    message: string,
+  ) {
+    super(message);
+  }
+}
+
+async function call<T>(path: string, options: RequestInit = {}): Promise<T> {
+  let answer: Response;
+  try {
+    answer = await fetch(path, { credentials: "same-origin", ...options });
+  } catch (error) {
+    if (error instanceof DOMException) throw error; // aborted by ourselves
+    throw new ApiError(0, "the server does not answer; trying again");
+  }
+  if (!answer.ok) {
+    const problem = await answer.json().catch(() => ({}));
+    throw new ApiError(answer.status, problem.detail ?? answer.statusText);
+  }
+  return (answer.status === 204 ? undefined : await answer.json()) as T;
+}
+
+/** Every camera of the tenant, from the database. */
+export async function cameras(): Promise<Camera[]> {
+  const found: Camera[] = [];
+  let cursor: string | null = null;
+  do {
+    const query: string = cursor ? `&cursor=${encodeURIComponent(cursor)}` : "";
+    const page: { items: Camera[]; next_cursor: string | null } = await call(
+      `/v1/cameras?limit=500${query}`,
+    );
+    found.push(...page.items);
+    cursor = page.next_cursor;
+  } while (cursor);
+  return found;
+}
+
+/** What recorders say; answers while the database is dead. */
+export const status = async (): Promise<Camera[]> =>
+  (await call<{ cameras: Camera[] }>("/v1/status")).cameras;
+
+export const signIn = (link: string): Promise<void> =>
+  call("/v1/session", {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ link }),
+  });
+
+export const signOut = (): Promise<void> => call("/v1/session", { method: "DELETE" });
+
+const iso = (time: number): string => new Date(time).toISOString();
+const range = (from: number, to: number): string => `from=${iso(from)}&to=${iso(to)}`;
+
+export const footage = (
+  id: string,
+  from: number,
+  to: number,
+  signal: AbortSignal,
+): Promise<Footage> => call(`/v1/cameras/${id}/footage?${range(from, to)}`, { signal });
+
+export const playlistUrl = (id: string, from: number, to: number): string =>
+  `/v1/cameras/${id}/hls/index.m3u8?${range(from, to)}`;
+
+export const clipUrl = (id: string, from: number, to: number): string =>
+  `/v1/cameras/${id}/clip.mp4?${range(from, to)}`;
+
+export const snapshotUrl = (id: string, at: number | null, width?: number): string => {
+  const query = [at === null ? "" : `at=${iso(at)}`, width ? `width=${width}` : ""];
+  return `/v1/cameras/${id}/snapshot.jpg?${query.filter(Boolean).join("&")}`;
+};
+
+export function liveUrl(id: string): string {
+  const scheme = location.protocol === "https:" ? "wss" : "ws";
+  return `${scheme}://${location.host}/v1/cameras/${id}/live`;
+}
+
+export type Box = [number, number, number, number];
+export type Seen = {
+  id: string;
+  camera: string;
+  class: string;
+  score: number;
+  start: string;
+  end: string;
+  box: Box;
+  snapshot_url: string;
+  clip_url: string;
+};
+export type Found = {
+  kind: string;
+  camera: string;
+  start: string;
+  end: string;
+  title: string;
+  event_id: string;
+  snapshot_url: string;
+  clip_url: string;
+};
+
+export const events = (
+  cursor: string | null,
+): Promise<{ items: Seen[]; next_cursor: string | null }> =>
+  call(`/v1/events?limit=48${cursor ? `&cursor=${encodeURIComponent(cursor)}` : ""}`);
+
+export const search = async (query: string, signal: AbortSignal): Promise<Found[]> =>
+  (
+    await call<{ items: Found[] }>("/v1/search", {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ query, limit: 48 }),
+      signal,
+    })
+  ).items;
+
+/** Calls `changed` when events were opened or extended, until the returned function is called. */
+export function followEvents(changed: () => void): () => void {
+  const source = new EventSource("/v1/events/stream");
+  source.onmessage = changed;
+  for (const kind of ["event", "opened", "extended"]) source.addEventListener(kind, changed);
+  return () => source.close();
+}

@@ -1,0 +1,169 @@
+// What was seen: newest first as it comes, or what a search found; each picture plays in place.
+import { useCallback, useEffect, useRef, useState } from "preact/hooks";
+import { Box, events, followEvents, search } from "./api";
+
+const SETTLE_MS = 800; // several changes at once are one look
+const TYPING_MS = 300;
+
+type Card = {
+  id: string;
+  camera: string;
+  title: string;
+  start: string;
+  box: Box | null;
+  picture: string;
+  clip: string;
+};
+
+type List = { cards: Card[]; more: string | null };
+
+async function newest(cursor: string | null): Promise<List> {
+  const page = await events(cursor);
+  const cards = page.items.map((seen) => ({
+    id: seen.id,
+    camera: seen.camera,
+    title: seen.class,
+    start: seen.start,
+    box: seen.box,
+    picture: seen.snapshot_url,
+    clip: seen.clip_url,
+  }));
+  return { cards, more: page.next_cursor };
+}
+
+async function found(query: string, signal: AbortSignal): Promise<List> {
+  const cards = (await search(query, signal)).map((hit) => ({
+    id: hit.event_id,
+    camera: hit.camera,
+    title: hit.title,
+    start: hit.start,
+    box: null,
+    picture: hit.snapshot_url,
+    clip: hit.clip_url,
+  }));
+  return { cards, more: null };
+}
+
+export function Events() {
+  const [query, setQuery] = useState("");
+  const [list, setList] = useState<List | null>(null);
+  const [trouble, setTrouble] = useState("");
+  const [deeper, setDeeper] = useState(false); // older ones are shown: new ones must not push them
+
+  const show = useCallback((asked: Promise<List>) => {
+    asked
+      .then((next) => {
+        setList(next);
+        setTrouble("");
+      })
+      .catch((error: Error) => error.name === "AbortError" || setTrouble(error.message));
+  }, []);
+
+  useEffect(() => {
+    const words = query.trim();
+    setDeeper(false);
+    if (!words) {
+      show(newest(null));
+      return;
+    }
+    const controller = new AbortController();
+    const timer = setTimeout(() => show(found(words, controller.signal)), TYPING_MS);
+    return () => {
+      clearTimeout(timer);
+      controller.abort();
+    };
+  }, [query, show]);
+
+  useEffect(() => {
+    if (query.trim() || deeper) return;
+    let timer = 0;
+    const stop = followEvents(() => {
+      if (timer) return;
+      timer = window.setTimeout(() => {
+        timer = 0;
+        show(newest(null));
+      }, SETTLE_MS);
+    });
+    return () => {
+      clearTimeout(timer);
+      stop();
+    };
+  }, [query, deeper, show]);
+
+  const older = () => {
+    if (!list?.more) return;
+    setDeeper(true);
+    newest(list.more)
+      .then((next) => setList({ cards: [...list.cards, ...next.cards], more: next.more }))
+      .catch((error: Error) => setTrouble(error.message));
+  };
+
+  return (
+    <>
+      <div class="bar">
+        <input
+          type="search"
+          class="wide"
+          aria-label="Search what was seen"
+          placeholder="What are you looking for? person at street-1 last 10 minutes"
+          value={query}
+          onInput={(event) => setQuery(event.currentTarget.value)}
+        />
+      </div>
+      {trouble && (
+        <p class="trouble" role="alert">
+          {trouble}
+        </p>
+      )}
+      {list && !list.cards.length && (
+        <p class="note">
+          {query.trim() ? "Nothing was found." : "Nothing was seen yet; it appears here by itself."}
+        </p>
+      )}
+      <div class="wall" data-testid="event-list">
+        {list?.cards.map((card) => (
+          <EventCard key={card.id} card={card} />
+        ))}
+      </div>
+      {list?.more && (
+        <p class="bar">
+          <button onClick={older}>Older</button>
+        </p>
+      )}
+    </>
+  );
+}
+
+function EventCard({ card }: { card: Card }) {
+  const [playing, setPlaying] = useState(false);
+  const video = useRef<HTMLVideoElement>(null);
+  useEffect(() => {
+    // Without sound a browser may start it by itself; where it does not, the controls do.
+    if (playing) void video.current?.play().catch(() => undefined);
+  }, [playing]);
+  return (
+    <article class="tile" data-testid="event">
+      <div class="picture">
+        {playing ? (
+          <video ref={video} src={card.clip} muted controls onEnded={() => setPlaying(false)} />
+        ) : (
+          <button class="frame" aria-label={`Play ${card.title}`} onClick={() => setPlaying(true)}>
+            <img src={`${card.picture}&width=480`} alt={card.title} loading="lazy" />
+            {card.box && <span class="box" style={place(card.box)} />}
+          </button>
+        )}
+      </div>
+      <footer>
+        <b>{card.title}</b>
+        <a href={`#/camera/${card.camera}?at=${card.start}`}>
+          {card.camera} · {new Date(card.start).toLocaleTimeString()}
+        </a>
+      </footer>
+    </article>
+  );
+}
+
+function place([x, y, width, height]: Box): Record<string, string> {
+  const share = (part: number) => `${100 * part}%`;
+  return { left: share(x), top: share(y), width: share(width), height: share(height) };
+}

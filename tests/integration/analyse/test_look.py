@@ -1,0 +1,161 @@
+"""The cascade on real footage with the real model."""
+
+import dataclasses
+
+import pytest
+from tests.fakes.stored_footage import T0, Recording
+
+from kilocam.analyse.detector import Detector
+from kilocam.analyse.errors import FootageError
+from kilocam.analyse.look import Looker, LookOutcome, LookTask, Memory
+from kilocam.analyse.results import ObjectSeen
+from kilocam.analyse.stored import StoredPictures
+from kilocam.core import Window
+
+S = 1_000_000
+
+
+def _window(camera: Recording, second: int) -> Window:
+    start = T0 + second * S
+    return Window(
+        tenant=camera.key.tenant, camera=camera.key.camera, start_us=start, end_us=start + 2 * S
+    )
+
+
+def _task(
+    camera: Recording,
+    second: int,
+    memory: Memory | None = None,
+    *,
+    before: bool = False,
+    whole: bool = False,
+) -> LookTask:
+    window = _window(camera, second)
+    from_us = window.start_us - 2 * S if before else window.start_us
+    to_us = window.end_us if whole else window.start_us + 600_000
+    return LookTask(
+        key=camera.key,
+        window=window,
+        before=_window(camera, second - 2) if before else None,
+        whole=whole,
+        footage=camera.between(from_us, to_us),
+        memory=memory or Memory(),
+    )
+
+
+@pytest.fixture
+def looker(detector: Detector) -> Looker:
+    return Looker(detector, StoredPictures())
+
+
+def _people(objects: tuple[ObjectSeen, ...]) -> dict[str, ObjectSeen]:
+    return {each.event_id: each for each in objects if each.label == "person"}
+
+
+def test_a_first_look_at_a_busy_street_finds_people_by_its_key_frame(
+    looker: Looker, busy: Recording
+) -> None:
+    outcome = looker.look(_task(busy, 0))
+
+    people = _people(outcome.findings.objects)
+    assert len(people) >= 3
+    assert all(each.opens and each.first_us == T0 for each in people.values())
+    assert outcome.found
+    assert outcome.changed
+    assert outcome.stages["detector"].seen == 1
+    assert "whole" not in outcome.stages
+
+
+def test_the_next_look_goes_through_the_rest_of_the_window_before(
+    looker: Looker, busy: Recording
+) -> None:
+    first = looker.look(_task(busy, 0))
+    second = looker.look(_task(busy, 2, first.memory, before=True))
+
+    assert second.before is not None
+    assert second.before.window == _window(busy, 0)
+    assert second.before.changed == first.findings.changed
+    again = _people(second.before.objects)
+    assert set(_people(first.findings.objects)) <= set(again)
+    times = sorted({b.at_us - T0 for each in again.values() for b in each.boxes})
+    assert times == [0, 500_000, 1_000_000, 1_500_000]
+    assert second.stages["whole"].seen == 3
+    assert second.before.stages["detector"].seen == 1
+    carried_on = set(again) & set(_people(second.findings.objects))
+    assert len(carried_on) >= 3
+    assert not any(o.opens for o in second.findings.objects if o.event_id in carried_on)
+
+
+def test_people_keep_their_event_from_window_to_window(looker: Looker, busy: Recording) -> None:
+    memory, windows = Memory(), []
+    for second in range(0, 20, 2):
+        outcome = looker.look(_task(busy, second, memory, before=second > 0))
+        memory = outcome.memory
+        windows.append(set(_people(outcome.findings.objects)))
+    everyone = set.union(*windows)
+    assert 5 <= len(everyone) <= 20
+    assert max(sum(one in window for window in windows) for one in everyone) >= 7
+
+
+def test_a_window_caught_up_later_is_looked_at_whole_in_one_look(
+    looker: Looker, busy: Recording
+) -> None:
+    outcome = looker.look(_task(busy, 4, whole=True))
+    times = {b.at_us - T0 for each in outcome.findings.objects for b in each.boxes}
+    assert times == {4_000_000, 4_500_000, 5_000_000, 5_500_000}
+    assert outcome.before is None
+
+
+def test_the_same_look_gives_the_same_result(looker: Looker, busy: Recording) -> None:
+    def objects(outcome: LookOutcome) -> tuple[ObjectSeen, ...]:
+        return outcome.findings.objects
+
+    memory = looker.look(_task(busy, 0)).memory
+    task = _task(busy, 2, memory, before=True)
+    assert objects(looker.look(task)) == objects(looker.look(task))
+
+
+def test_a_still_scene_costs_a_decode_and_a_difference_and_no_detector(
+    looker: Looker, still: Recording
+) -> None:
+    memory = looker.look(_task(still, 0)).memory
+    outcome = looker.look(_task(still, 2, memory))
+
+    assert not outcome.changed
+    assert not outcome.found
+    assert outcome.findings.objects == ()
+    assert outcome.stages["difference"].seen == 1
+    assert outcome.stages["difference"].passed == 0
+    assert "detector" not in outcome.stages
+
+
+def test_the_detector_runs_now_and_then_though_nothing_seems_to_change(
+    looker: Looker, still: Recording
+) -> None:
+    memory = looker.look(_task(still, 0)).memory
+    long_ago = dataclasses.replace(memory, detected_us=T0 - 60 * S)
+    assert looker.look(_task(still, 2, long_ago)).stages["detector"].seen == 1
+
+
+def test_footage_without_the_key_frame_is_refused_in_one_line(
+    looker: Looker, busy: Recording
+) -> None:
+    task = dataclasses.replace(_task(busy, 2), footage=())
+    with pytest.raises(FootageError, match=r"camera default/street: no picture at \d+ can be"):
+        looker.look(task)
+
+
+def test_a_later_picture_is_never_taken_for_the_window_s_own(
+    looker: Looker, busy: Recording
+) -> None:
+    later = busy.between(T0 + 10 * S, T0 + 12 * S)
+    with pytest.raises(FootageError):
+        looker.look(dataclasses.replace(_task(busy, 2), footage=later))
+
+
+def test_the_rest_of_a_window_that_is_not_remembered_is_left_out(
+    looker: Looker, busy: Recording
+) -> None:
+    outcome = looker.look(_task(busy, 2, Memory(), before=True))
+    assert outcome.before is None
+    assert outcome.found

@@ -1,0 +1,167 @@
+"""Real worker processes that crash, freeze, hang and grow."""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from tests.fakes.stored_footage import T0, Recording
+
+from kilocam.analyse.errors import FootageError, ModelError, WorkerError
+from kilocam.analyse.look import LookTask, Memory
+from kilocam.analyse.models import models_directory
+from kilocam.analyse.pool import PoolOptions, WorkerPool, worker_command
+from kilocam.core import CameraKey, Window
+
+pytestmark = pytest.mark.asyncio
+FAULTY = Path(__file__).with_name("faulty_worker.py")
+
+
+def _task(camera: str) -> LookTask:
+    return LookTask(
+        key=CameraKey("default", camera),
+        window=Window(tenant="default", camera=camera, start_us=T0, end_us=T0 + 2_000_000),
+        before=None,
+        whole=False,
+        footage=(),
+        memory=Memory(),
+    )
+
+
+@asynccontextmanager
+async def _pool(tmp_path: Path, options: PoolOptions | None = None) -> AsyncIterator[WorkerPool]:
+    command = (sys.executable, str(FAULTY), str(tmp_path / "once"))
+    async with WorkerPool(command, options or PoolOptions(workers=1)) as pool:
+        yield pool
+
+
+async def _pid(pool: WorkerPool, camera: str = "fine") -> int:
+    return (await pool.look(_task(camera))).memory.detected_us
+
+
+def _gone(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
+async def test_looks_are_answered_and_the_worker_is_kept_and_left_behind_by_nobody(
+    tmp_path: Path,
+) -> None:
+    async with _pool(tmp_path) as pool:
+        first = await _pid(pool)
+        assert await _pid(pool) == first
+        assert pool.counts.started == 1
+    assert _gone(first)
+
+
+async def test_looks_run_in_as_many_processes_as_asked_for(tmp_path: Path) -> None:
+    async with _pool(tmp_path, PoolOptions(workers=2)) as pool:
+        pids = await asyncio.gather(*(_pid(pool) for _ in range(6)))
+    assert len(set(pids)) == 2
+
+
+async def test_who_waits_for_a_worker_gets_one_in_turn(tmp_path: Path) -> None:
+    looks = [0, 0, 0, 0]
+
+    async with _pool(tmp_path) as pool:
+
+        async def look_on(number: int) -> None:
+            while sum(looks) < 80:
+                await _pid(pool)
+                looks[number] += 1
+
+        await asyncio.gather(*(look_on(number) for number in range(4)))
+    assert max(looks) - min(looks) <= 1
+
+
+async def test_a_look_that_crashed_its_worker_is_done_by_another(tmp_path: Path) -> None:
+    async with _pool(tmp_path) as pool:
+        assert await _pid(pool, "crash-once") > 0
+        assert (pool.counts.crashed, pool.counts.started) == (1, 2)
+
+
+async def test_a_look_that_crashes_twice_fails_and_the_next_camera_is_looked_at(
+    tmp_path: Path,
+) -> None:
+    async with _pool(tmp_path) as pool:
+        with pytest.raises(WorkerError, match=r"worker \d+, camera default/crash, window .*died"):
+            await _pid(pool, "crash")
+        assert await _pid(pool) > 0
+        assert pool.counts.crashed == 2
+
+
+@pytest.mark.parametrize("how", ["freeze", "hang"])
+async def test_a_look_beyond_its_deadline_kills_its_worker(tmp_path: Path, how: str) -> None:
+    async with _pool(tmp_path, PoolOptions(workers=1, look_s=0.2)) as pool:
+        before = await _pid(pool)
+        with pytest.raises(WorkerError, match=r"no answer in 0\.2 s"):
+            await _pid(pool, how)
+        assert _gone(before)
+        assert pool.counts.overdue == 2
+
+
+async def test_footage_that_cannot_be_read_harms_no_worker(tmp_path: Path) -> None:
+    async with _pool(tmp_path) as pool:
+        before = await _pid(pool)
+        with pytest.raises(FootageError, match="no picture"):
+            await _pid(pool, "unreadable")
+        assert await _pid(pool) == before
+
+
+async def test_a_worker_is_replaced_after_its_looks(tmp_path: Path) -> None:
+    async with _pool(tmp_path, PoolOptions(workers=1, max_looks=2)) as pool:
+        pids = [await _pid(pool) for _ in range(4)]
+    assert pids[0] == pids[1]
+    assert pids[2] == pids[3]
+    assert pids[0] != pids[2]
+    assert pool.counts.recycled == 2
+
+
+async def test_a_worker_that_has_grown_too_large_is_replaced(tmp_path: Path) -> None:
+    async with _pool(tmp_path, PoolOptions(workers=1, max_rss_bytes=1)) as pool:
+        first = await _pid(pool)
+        assert await _pid(pool) != first
+        assert _gone(first)
+
+
+async def test_a_look_that_is_cancelled_frees_its_place(tmp_path: Path) -> None:
+    async with _pool(tmp_path) as pool:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.1):
+                await _pid(pool, "hang")
+        assert await _pid(pool) > 0
+
+
+async def test_a_missing_model_is_told_when_the_pool_starts() -> None:
+    command = (sys.executable, str(FAULTY), "no-model")
+    with pytest.raises(ModelError, match=r"model eye: it is not there; run tools/models\.py"):
+        async with WorkerPool(command, PoolOptions(workers=1)):
+            raise AssertionError
+
+
+async def test_a_real_worker_looks_at_a_real_street(busy: Recording) -> None:
+    window = Window(tenant="default", camera="street", start_us=T0, end_us=T0 + 2_000_000)
+    task = LookTask(
+        key=busy.key,
+        window=window,
+        before=None,
+        whole=True,
+        footage=busy.between(T0, T0 + 2_000_000),
+        memory=Memory(),
+    )
+    command = worker_command(models_directory())
+    async with WorkerPool(command, PoolOptions(workers=1)) as pool:
+        outcome = await pool.look(task)
+    assert sum(each.label == "person" for each in outcome.findings.objects) >= 3
+
+
+async def test_a_real_worker_without_its_model_says_so(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"No such file or directory; run tools/models\.py"):
+        async with WorkerPool(worker_command(tmp_path), PoolOptions(workers=1)):
+            raise AssertionError

@@ -1,0 +1,299 @@
+"""Events over HTTP: lists, one, search, accounts; live by SSE, WebSocket and long poll."""
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncGenerator, AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import pytest_asyncio
+import uvicorn
+from fastapi import FastAPI
+from tests.fakes.postgres import Installation, PostgresServer
+from tests.integration.insight.made import (
+    GATE,
+    NOW_US,
+    T0,
+    VERSION,
+    S,
+    looked,
+    seen,
+    skipped,
+)
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
+
+from kilocam.analyse import SkipReason
+from kilocam.api import Catalogue, RateLimit
+from kilocam.api.app import PROBLEMS
+from kilocam.api.identity import COOKIE, Identity
+from kilocam.api.operations.events import INSIGHT_PROBLEMS, EventOperations
+from kilocam.api.problems import Translator, install
+from kilocam.api.rest import mount
+from kilocam.api.streams import mount_streams
+from kilocam.core import CameraKey, format_time
+from kilocam.database import Room
+from kilocam.fleet import Fleet, Keyring, Principal, Role, Sessions
+from kilocam.insight import Feed, Insight, Windows, make_days
+
+pytestmark = pytest.mark.asyncio
+FOREIGN = CameraKey("other", "gate")
+
+
+@dataclass(frozen=True)
+class House:
+    url: str
+    sessions: Sessions
+    windows: Windows
+
+    def headers(self, tenant: str = "default") -> dict[str, str]:
+        who = Principal(tenant=tenant, role=Role.VIEWER, subject="user/test")
+        return {"Cookie": f"{COOKIE}={self.sessions.issue(who)}"}
+
+    def client(self, tenant: str = "default") -> httpx.AsyncClient:
+        return httpx.AsyncClient(base_url=self.url, headers=self.headers(tenant), timeout=30)
+
+    async def fill(self) -> None:
+        await self.windows.write(looked(0, seen(0, 0, score=0.9)))
+        await self.windows.write(looked(1, seen(0, 1), seen(1, 1, label="truck", score=0.6)))
+        await self.windows.skip([skipped(2), skipped(3, SkipReason.OVERLOAD)])
+        await self.windows.write(looked(3, seen(3, 3, key=FOREIGN), key=FOREIGN))
+
+
+@pytest_asyncio.fixture
+async def house(postgres: PostgresServer, tmp_path: Path) -> AsyncIterator[House]:
+    installation = Installation(postgres, (Room("fleet"), Room("insight")))
+    await installation.prepare()
+    keyring = Keyring.open(tmp_path / "keys.json")
+    async with installation.database() as database, installation.control() as control:
+        await database.place("other")
+        await make_days(control, NOW_US)
+        insight, sessions = Insight(database), Sessions(keyring)
+        identity = Identity(Fleet(database, keyring).tokens, sessions, RateLimit())
+        async with Feed(insight) as feed:
+            app, catalogue = FastAPI(), Catalogue()
+            translator = Translator({**PROBLEMS, **INSIGHT_PROBLEMS})
+            install(app, translator)
+            EventOperations(insight, feed).enter(catalogue)
+            mount(app, catalogue, identity.caller)
+            mount_streams(app, feed, identity, translator)
+            async with served(app) as url:
+                yield House(url, sessions, Windows(database, VERSION))
+
+
+class served:  # noqa: N801 - reads as what it does
+    """The application on a free port."""
+
+    def __init__(self, app: FastAPI) -> None:
+        config = uvicorn.Config(
+            app, log_config=None, ws="websockets-sansio", lifespan="off",
+            timeout_graceful_shutdown=1,
+        )  # fmt: skip
+        self._server = uvicorn.Server(config)
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self._serving: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> str:
+        self._serving = asyncio.create_task(self._server._serve(sockets=[self._socket]))
+        async with asyncio.timeout(10):
+            while not self._server.started:
+                await asyncio.sleep(0.01)
+        return f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.should_exit = True
+        assert self._serving is not None
+        await self._serving
+
+
+async def test_events_have_the_shape_of_the_contract(house: House) -> None:
+    await house.fill()
+    async with house.client() as client:
+        listed = (await client.get("/v1/events")).json()
+        [truck, person] = listed["items"]
+        one = (await client.get(f"/v1/events/{person['id']}")).json()
+    assert listed["next_cursor"] is None
+    assert person == {
+        "id": person["id"],
+        "camera": "gate",
+        "class": "person",
+        "score": 0.9,
+        "start": format_time(T0),
+        "end": format_time(T0 + 3 * S),
+        "box": [0.1, 0.2, 0.25, 0.5],
+        "zones": [],
+        "text": [],
+        "still": False,
+        "best": format_time(T0),
+        "snapshot_url": f"/v1/cameras/gate/snapshot.jpg?at={format_time(T0)}",
+        "clip_url": f"/v1/cameras/gate/clip.mp4?from={format_time(T0 - 2 * S)}"
+        f"&to={format_time(T0 + 5 * S)}",
+    }
+    assert truck["class"] == "truck"
+    assert {**one, "sights": None} == {**person, "sights": None}
+    assert [sight["at"] for sight in one["sights"]] == [
+        format_time(T0 + n * S) for n in range(4)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("query", "classes"),
+    [
+        ({}, ["truck", "person"]),
+        ({"class": "vehicle"}, ["truck"]),
+        ({"class": "person,truck", "camera": "gate"}, ["truck", "person"]),
+        ({"camera": "yard"}, []),
+        ({"from": format_time(T0 + 4 * S)}, []),
+        ({"to": format_time(T0 + S)}, ["person"]),
+        ({"text": "trucks"}, ["truck"]),
+        ({"zone": "drive"}, []),
+        ({"limit": "1"}, ["truck"]),
+    ],
+)
+async def test_lists_are_filtered(house: House, query: dict[str, str], classes: list[str]) -> None:
+    await house.fill()
+    async with house.client() as client:
+        answer = await client.get("/v1/events", params=query)
+        assert [item["class"] for item in answer.json()["items"]] == classes
+        if cursor := answer.json()["next_cursor"]:
+            rest = await client.get("/v1/events", params={**query, "cursor": cursor})
+            assert [item["class"] for item in rest.json()["items"]] == ["person"]
+
+
+async def test_search_answers_with_footage(house: House) -> None:
+    await house.fill()
+    async with house.client() as client:
+        answer = await client.post(
+            "/v1/search", json={"query": "a truck at the gate last 24 hours"}
+        )
+        [found] = answer.json()["items"]
+        nothing = await client.post(
+            "/v1/search", json={"query": "truck", "classes": ["person"], "cameras": ["gate"]}
+        )
+    assert set(found) == {
+        "score", "kind", "camera", "start", "end", "title", "event_id", "snapshot_url", "clip_url",
+    }  # fmt: skip
+    assert (found["kind"], found["title"], found["camera"]) == ("event", "truck at gate", "gate")
+    assert nothing.json()["items"] == []
+
+
+async def test_the_account_of_looks_is_exact(house: House) -> None:
+    await house.fill()
+    async with house.client() as client:
+        account = (await client.get("/v1/analysis")).json()
+    assert (account["offered"], account["looked"]) == (4, 2)
+    assert account["skipped"] == {"quiet": 1, "overload": 1}
+    assert account["cameras"] == [
+        {
+            "camera": "gate",
+            "offered": 4,
+            "looked": 2,
+            "skipped": {"quiet": 1, "overload": 1},
+            "last_look": format_time(T0 + 2 * S),
+        }
+    ]
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "detail"),
+    [
+        ("/v1/events?cursor=x", 422, "cursor 'x' is not one of ours: give one as it was received"),
+        ("/v1/events?limit=0", 422, "limit: "),
+        ("/v1/events?from=yesterday", 422, "from: "),
+        ("/v1/events/1", 422, "id: "),
+        ("/v1/events/00000000-0000-0000-0000-000000000000", 404, "does not exist"),
+        ("/v1/events/poll?after=1", 422, "cursor '1' is not one of ours"),
+        ("/v1/events/stream?after=1", 422, "cursor '1' is not one of ours"),
+    ],
+)
+async def test_bad_requests_get_one_line(house: House, path: str, status: int, detail: str) -> None:
+    async with house.client() as client:
+        answer = await client.get(path)
+    assert answer.status_code == status
+    assert detail in answer.json()["detail"]
+
+
+async def test_another_tenants_events_are_neither_listed_nor_told(house: House) -> None:
+    await house.fill()
+    async with house.client("other") as client, house.client() as ours:
+        [foreign] = (await client.get("/v1/events")).json()["items"]
+        assert (await ours.get(f"/v1/events/{foreign['id']}")).status_code == 404
+        polled = await ours.get("/v1/events/poll", params={"after": beginning(), "wait": 0})
+        assert foreign["id"] not in [item["id"] for item in polled.json()["items"]]
+    async with httpx.AsyncClient(base_url=house.url) as nobody:
+        for path in ("/v1/events", "/v1/events/stream", "/v1/events/poll", "/v1/analysis"):
+            assert (await nobody.get(path)).status_code == 401
+
+
+def beginning() -> str:
+    return f"0-{'0' * 32}"
+
+
+async def test_a_long_poll_waits_for_news_and_goes_on_from_there(house: House) -> None:
+    async with house.client() as client:
+        first = (await client.get("/v1/events/poll", params={"wait": 0})).json()
+        assert first["items"] == []
+        waiting = asyncio.create_task(
+            client.get("/v1/events/poll", params={"after": first["after"], "wait": 20})
+        )
+        await house.windows.write(looked(0, seen(0, 0)))
+        second = (await waiting).json()
+        assert [item["class"] for item in second["items"]] == ["person"]
+        again = await client.get("/v1/events/poll", params={"after": second["after"], "wait": 0.05})
+        assert again.json() == {"items": [], "after": second["after"]}
+
+
+@dataclass
+class Told:
+    id: str
+    event: dict[str, Any]
+
+
+async def sse(
+    client: httpx.AsyncClient, path: str, headers: dict[str, str] | None = None
+) -> AsyncGenerator[Told, None]:
+    """Events of a stream; one without a class says that it is open."""
+    async with client.stream("GET", path, headers=headers) as answer:
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        id_, data = "", ""
+        async for line in answer.aiter_lines():
+            if line.startswith("id: "):
+                id_ = line[4:]
+            elif line.startswith("data: "):
+                data = line[6:]
+            elif not line:
+                yield Told(id_, json.loads(data) if data else {})
+                data = ""
+
+
+async def test_server_sent_events_go_on_after_the_last_one(house: House) -> None:
+    async with house.client() as client:
+        stream = sse(client, "/v1/events/stream")
+        assert (await anext(stream)).event == {}
+        await house.windows.write(looked(0, seen(0, 0)))
+        told = await anext(stream)
+        assert told.event["class"] == "person"
+        await stream.aclose()
+        await house.windows.write(looked(1, seen(1, 1, label="car")))
+        resumed = sse(client, "/v1/events/stream", {"Last-Event-ID": told.id})
+        assert (await anext(resumed)).event == {}
+        assert (await anext(resumed)).event["class"] == "car"
+        await resumed.aclose()
+
+
+async def test_a_socket_tells_chosen_events_and_refuses_strangers(house: House) -> None:
+    url = house.url.replace("http", "ws") + "/v1/events/ws"
+    async with connect(f"{url}?class=car", additional_headers=house.headers()) as listener:
+        assert json.loads(await listener.recv())["event"] is None
+        await house.windows.write(looked(0, seen(0, 0)))
+        await house.windows.write(looked(1, seen(1, 1, label="car"), key=GATE))
+        assert json.loads(await listener.recv())["event"]["class"] == "car"
+    async with connect(url) as stranger:
+        assert json.loads(await stranger.recv())["status"] == 401
+        with pytest.raises(ConnectionClosed):
+            await stranger.recv()
+        assert stranger.close_code == 4401

@@ -1,0 +1,107 @@
+"""Cameras and tokens over HTTP, on a real database."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from tests.fakes.postgres import Installation
+from tests.integration.api.conftest import House, Stored, open_house
+
+from kilocam.api.operations.cameras import CameraFigures
+from kilocam.core import CameraKey, format_time
+from kilocam.fleet import Role
+
+pytestmark = pytest.mark.asyncio
+NEW = {"id": "attic", "url": "rtsp://h/"}
+
+
+@pytest_asyncio.fixture
+async def living(
+    stored: Stored, tmp_path: Path, installation: Installation
+) -> AsyncIterator[House]:
+    async with installation.database() as database, open_house(stored, tmp_path, database) as made:
+        await made.fleet.ensure_tenant("default", actor="test")
+        yield made
+
+
+async def test_a_camera_is_added_shown_changed_and_removed(living: House) -> None:
+    async with living.signed_in(role=Role.OPERATOR) as client:
+        added = await client.post(
+            "/v1/cameras", json={"id": "attic", "url": "rtsp://u:secret@10.0.0.9/s", "keep": "30d"}
+        )
+        again = await client.post("/v1/cameras", json={"id": "attic", "url": "rtsp://h/"})
+        changed = await client.patch("/v1/cameras/attic", json={"enabled": False})
+        stale = await client.patch("/v1/cameras/attic", json={"enabled": True, "version": 1})
+        listed = await client.get("/v1/cameras")
+        removed = await client.delete("/v1/cameras/attic")
+        gone = await client.get("/v1/cameras/attic")
+    assert added.status_code == 201
+    assert added.json()["url"] == "rtsp://10.0.0.9/s"
+    assert "secret" not in added.text
+    assert again.status_code == 409
+    assert changed.json()["enabled"] is False
+    assert changed.json()["keep"] == f"{30 * 86400}s"
+    assert stale.status_code == 409
+    assert [camera["id"] for camera in listed.json()["items"]] == ["attic"]
+    assert listed.json()["next_cursor"] is None
+    assert removed.status_code == 204
+    assert gone.status_code == 404
+
+
+async def test_a_camera_shows_what_its_recorder_says(living: House) -> None:
+    living.board.known[CameraKey("default", "attic")] = CameraFigures(
+        state="recording", since_us=1_790_000_000_000_000, reason="", bitrate_bps=256_000,
+        fps=14.996, last_packet_us=1_790_000_005_000_000,
+    )  # fmt: skip
+    async with living.signed_in(role=Role.OPERATOR) as client:
+        await client.post("/v1/cameras", json={"id": "attic", "url": "rtsp://h/"})
+        await client.post("/v1/cameras", json={"id": "cellar", "url": "rtsp://h/2"})
+        items = (await client.get("/v1/cameras")).json()["items"]
+    assert items[0]["status"] == {
+        "state": "recording",
+        "since": format_time(1_790_000_000_000_000),
+        "reason": "",
+        "bitrate_bps": 256_000,
+        "fps": 15.0,
+        "last_packet_at": format_time(1_790_000_005_000_000),
+    }
+    assert items[1]["status"]["state"] == "unknown"
+
+
+async def test_pages_of_a_list_follow_each_other(living: House) -> None:
+    async with living.signed_in(role=Role.OPERATOR) as client:
+        for number in range(5):
+            await client.post("/v1/cameras", json={"id": f"c{number}", "url": f"rtsp://h/{number}"})
+        found, cursor = [], ""
+        while cursor is not None:
+            query = {"limit": "2", "cursor": cursor} if cursor else {"limit": "2"}
+            page = (await client.get("/v1/cameras", params=query)).json()
+            found += [camera["id"] for camera in page["items"]]
+            cursor = page["next_cursor"]
+    assert found == [f"c{number}" for number in range(5)]
+
+
+async def test_a_token_opens_what_its_role_allows_until_it_is_revoked(living: House) -> None:
+    async with living.signed_in(role=Role.ADMIN) as admin:
+        made = (await admin.post("/v1/tokens", json={"role": "viewer", "name": "wall"})).json()
+        bearer = {"Authorization": f"Bearer {made['token']}"}
+        async with living.client() as client:
+            seen = await client.get("/v1/cameras", headers=bearer)
+            refused = await client.post("/v1/cameras", json=NEW, headers=bearer)
+        listed = (await admin.get("/v1/tokens")).json()["items"]
+        revoked = await admin.delete(f"/v1/tokens/{made['id']}")
+        async with living.client() as client:
+            after = await client.get("/v1/cameras", headers=bearer)
+    assert seen.status_code == 200
+    assert refused.status_code == 403
+    assert [token["name"] for token in listed] == ["wall"]
+    assert "token" not in listed[0]
+    assert revoked.status_code == 204
+    assert after.status_code == 401
+
+
+async def test_a_camera_nobody_ever_heard_of_is_not_found(living: House) -> None:
+    async with living.signed_in() as client:
+        answer = await client.get("/v1/cameras/ghost/snapshot.jpg")
+    assert answer.status_code == 404

@@ -1,0 +1,265 @@
+"""A recorder's socket with a real log behind it."""
+
+import asyncio
+import stat
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from tests.fakes.clock import FakeClock
+from tests.fakes.pieces import GATE, START_US, YARD, session, stretch
+
+from kilocam.core import CameraKey, ConfigError, Piece, PieceFlag
+from kilocam.ranges import (
+    LocalProtocolError,
+    RangesClient,
+    RangesServer,
+    RecorderUnreachableError,
+    RemoteProtocolError,
+    SocketLiveView,
+)
+from kilocam.record import Archive, LogOptions, LogWriter
+
+pytestmark = pytest.mark.asyncio
+S = 1_000_000
+
+
+@dataclass
+class House:
+    """A recorder with its server."""
+
+    log: Path
+    socket: Path
+    writer: LogWriter
+    server: RangesServer
+    eager: list[tuple[CameraKey, bool]] = field(default_factory=list)
+
+    @property
+    def client(self) -> RangesClient:
+        return RangesClient(self.socket)
+
+    def open(self, key: CameraKey = GATE, number: int = 1) -> None:
+        self.writer.open_session(session(key, number, self.writer.epoch))
+
+    def append(self, pieces: list[Piece]) -> None:
+        for made in pieces:
+            self.writer.append(made)
+
+
+@pytest_asyncio.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    log, socket = tmp_path / "log", tmp_path / "r0.sock"
+    options = LogOptions(reserve=0, gather_us=1000, seal_size=20_000)
+    writer = LogWriter([log], "r0", options, clock=FakeClock(START_US))
+    await asyncio.to_thread(writer.start)
+    eager: list[tuple[CameraKey, bool]] = []
+    server = RangesServer(
+        socket,
+        writer,
+        Archive([log]),
+        lambda key, on: eager.append((key, on)),
+        follower_bytes=100_000,
+    )
+    await server.start()
+    try:
+        yield House(log, socket, writer, server, eager)
+    finally:
+        await server.close()
+        await asyncio.to_thread(writer.close)
+
+
+async def eventually(house: House, expected: list[tuple[CameraKey, bool]]) -> None:
+    async with asyncio.timeout(10):
+        while house.eager != expected:
+            await asyncio.sleep(0.005)
+
+
+async def test_a_range_is_what_the_archive_gives(house: House) -> None:
+    house.open()
+    house.append(stretch(pieces=200))
+    await asyncio.to_thread(house.writer.flush)
+    asked = [(0, 100 * S, False), (7 * S // 2, 9 * S, True), (3 * S, 9 * S, False)]
+    for from_us, to_us, exact in asked:
+        window = (START_US + from_us, START_US + to_us)
+        expected = list(Archive([house.log]).pieces(GATE, *window, exact=exact))
+        assert [part async for part in house.client.range(GATE, *window, exact=exact)] == expected
+    assert [part async for part in house.client.range(YARD, 0, START_US)] == []
+
+
+async def test_records_travel_byte_for_byte_as_stored(house: House) -> None:
+    house.open()
+    house.append(stretch(pieces=4))
+    await asyncio.to_thread(house.writer.flush)
+    records = list(Archive([house.log]).records(GATE, START_US, START_US + 9 * S))
+    stored = b"".join(file.read_bytes() for file in house.log.glob("*.kcw*"))
+    assert len(records) == 5
+    assert all(record in stored for record in records)
+
+
+async def test_a_follower_hears_pieces_as_they_are_appended(house: House) -> None:
+    following = house.client.follow(GATE)
+    first = asyncio.ensure_future(anext(following))
+    await eventually(house, [(GATE, True)])
+    house.open()
+    house.open(YARD)
+    made = stretch(pieces=3)
+    house.append([*stretch(YARD, pieces=1), *made[:1]])
+    assert await first == (session(GATE, 1, house.writer.epoch), made[0])
+    house.append(made[1:])
+    assert [(await anext(following))[1] for _ in range(2)] == made[1:]
+    house.open(number=2)
+    later = [replace(one, session=2) for one in stretch(start_us=START_US + 9 * S, pieces=1)]
+    house.append(later)
+    assert await anext(following) == (session(GATE, 2, house.writer.epoch), later[0])
+    await following.aclose()
+    await eventually(house, [(GATE, True), (GATE, False)])
+
+
+async def test_two_followers_hear_the_same_and_eager_lasts_until_both_left(house: House) -> None:
+    one, two = house.client.follow(GATE), house.client.follow(GATE)
+    first, second = asyncio.ensure_future(anext(one)), asyncio.ensure_future(anext(two))
+    async with asyncio.timeout(10):
+        while len(house.writer._sources) == 0 or len(_taps(house)) < 2:
+            await asyncio.sleep(0.005)
+    house.open()
+    house.append(stretch(pieces=1))
+    assert await first == await second
+    await one.aclose()
+    house.append(stretch(start_us=START_US + S, pieces=1))
+    await anext(two)
+    assert house.eager == [(GATE, True)]
+    await two.aclose()
+    await eventually(house, [(GATE, True), (GATE, False)])
+
+
+def _taps(house: House) -> tuple[object, ...]:
+    return house.writer._sources[GATE.tenant, GATE.camera].taps
+
+
+async def test_a_follower_that_does_not_read_loses_only_its_own_pieces(house: House) -> None:
+    reader, writer = await asyncio.open_unix_connection(house.socket)
+    writer.write(b'{"op": "follow", "tenant": "default", "camera": "gate"}\n')
+    assert await reader.readline() == b'{"ok":true}\n'
+    house.open()
+    made = stretch(pieces=400, size=20_000)
+    for one in made:
+        house.writer.append(one)
+        await asyncio.sleep(0)
+    await asyncio.to_thread(house.writer.flush)
+    stored = [p for _, p in Archive([house.log]).pieces(GATE, START_US, START_US + 300 * S)]
+    assert stored == made
+    writer.close()
+    await writer.wait_closed()
+
+
+async def test_a_slow_client_is_told_of_the_cut(house: House) -> None:
+    following = house.client.follow(GATE)
+    first = asyncio.ensure_future(anext(following))
+    await eventually(house, [(GATE, True)])
+    house.open()
+    made = stretch(pieces=300, size=20_000)
+    house.append(made)  # at once: no turn of the loop lets the server send
+    got = [(await first)[1]]
+    house.append([replace(made[0], wall_us=START_US + 500 * S)])
+    async with asyncio.timeout(10):
+        while got[-1].wall_us < START_US + 500 * S:
+            got.append((await anext(following))[1])
+    assert len(got) < 20
+    assert got[0].flags & PieceFlag.DISCONTINUITY
+    await following.aclose()
+
+
+async def test_local_readers_find_the_newest_records_through_the_recorder(house: House) -> None:
+    house.open()
+    house.append(stretch(pieces=5))
+    await asyncio.to_thread(house.writer.flush)
+    answer = await house.client.where(GATE, START_US + S, START_US + 2 * S)
+    [file] = answer.files
+    assert file.path.exists()
+    assert [entry.wall_us - START_US for entry in file.entries if entry.kind == 1] == [
+        S,
+        3 * S // 2,
+    ]
+    view = SocketLiveView([house.socket, house.log / "nobody.sock"])
+    archive = Archive([house.log], view)
+    got = await asyncio.to_thread(lambda: list(archive.pieces(GATE, START_US, START_US + 9 * S)))
+    assert [made for _, made in got] == stretch(pieces=5)
+    assert SocketLiveView([house.log / "nobody.sock"]).where(GATE, 0, 1) is None
+
+
+async def test_status_and_eager(house: House) -> None:
+    house.open()
+    status = await house.client.status()
+    assert (status.recorder, status.cameras, status.epoch) == ("r0", 1, house.writer.epoch)
+    await house.client.eager(YARD, 0.05)
+    await eventually(house, [(YARD, True), (YARD, False)])
+
+
+async def test_the_socket_is_its_owners_only(house: House) -> None:
+    assert stat.S_IMODE(house.socket.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (b"GET / HTTP/1.1\n", "not a JSON object"),
+        (b'{"op": "erase"}\n', "unknown op 'erase'; known are range, follow, where"),
+        (b'{"op": "range", "tenant": "T", "camera": "c"}\n', "tenant id 'T' is not valid"),
+        (b'{"op": "range", "tenant": "t", "camera": "c"}\n', "from_us is None; give micro"),
+        (b'{"op": "eager", "tenant": "t", "camera": "c", "seconds": 1e9}\n', "give 0 to 60"),
+        (b"x" * 200_000 + b"\n", "the request is longer than 64 KiB"),
+    ],
+)
+async def test_wrong_requests_get_one_line_and_harm_nobody(
+    house: House, line: bytes, said: str
+) -> None:
+    reader, writer = await asyncio.open_unix_connection(house.socket)
+    writer.write(line)
+    answer = (await reader.readline()).decode()
+    assert answer.startswith('{"ok":false')
+    assert said in answer
+    writer.close()
+    await writer.wait_closed()
+    assert (await house.client.status()).recorder == "r0"
+
+
+async def test_no_recorder_is_said_in_one_line(tmp_path: Path) -> None:
+    with pytest.raises(RecorderUnreachableError, match=r"recorder at .*x.sock: .*No such file"):
+        await RangesClient(tmp_path / "x.sock").status()
+
+
+async def test_a_recorder_that_ends_ends_its_followers(house: House) -> None:
+    following = house.client.follow(GATE)
+    first = asyncio.ensure_future(anext(following))
+    await eventually(house, [(GATE, True)])
+    await house.server.close()
+    with pytest.raises(RecorderUnreachableError):
+        await first
+
+
+async def test_a_server_that_talks_nonsense_is_refused(tmp_path: Path) -> None:
+    async def nonsense(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readline()
+        writer.write(b'{"ok": true}\n' + bytes(500))
+        writer.close()
+
+    server = await asyncio.start_unix_server(nonsense, tmp_path / "x.sock")
+    client = RangesClient(tmp_path / "x.sock")
+    async with server:
+        with pytest.raises(RemoteProtocolError):
+            await anext(client.range(GATE, 0, 1))
+        with pytest.raises(RemoteProtocolError):
+            await client.status()
+
+
+async def test_a_path_too_long_for_a_socket_is_said_in_one_line(house: House) -> None:
+    server = RangesServer(house.log / ("x" * 120), house.writer, Archive([house.log]))
+    with pytest.raises(ConfigError, match=r"longer than 107 bytes.*choose a shorter data dir"):
+        await server.start()
+
+
+async def test_a_refusal_reaches_the_caller(house: House) -> None:
+    with pytest.raises(LocalProtocolError, match="give 0 to 60"):
+        await house.client.eager(GATE, 3600)

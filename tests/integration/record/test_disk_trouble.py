@@ -1,0 +1,217 @@
+"""A disk that is full, slow, broken or hangs: a typed gap, never an exception, back by itself."""
+
+import ctypes
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from tests.fakes.disk import FaultyDisk
+from tests.fakes.pieces import GATE, START_US, piece, session, stretch
+from tests.integration.record.conftest import OpenLog
+
+from kilocam.core import Gap, GapCause, Piece
+from kilocam.record import Archive, FileOk, LogOptions, LogWriter, log_files, verify_files
+
+S = 1_000_000
+OPTIONS = LogOptions(reserve=0, gather_us=1000, sync_us=20_000, ring_bytes=4000, hang_us=200_000)
+
+
+def eventually(happens: Callable[[], bool], timeout_s: float = 20.0) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not happens():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.01)
+
+
+def record(writer: LogWriter, pieces: list[Piece]) -> None:
+    for made in pieces:
+        writer.append(made)
+
+
+def opened(writer: LogWriter) -> LogWriter:
+    writer.open_session(session(GATE, 1, writer.epoch))
+    return writer
+
+
+def stored(*logs: Path) -> list[Piece]:
+    got = Archive(logs).pieces(GATE, START_US, START_US + 1000 * S)
+    return [made for _, made in got]
+
+
+def gaps(*logs: Path) -> list[Gap]:
+    return Archive(logs).gaps(GATE, START_US, START_US + 1000 * S)
+
+
+def _names(path: Path) -> list[str]:
+    return [file.name for file in path.iterdir()]
+
+
+def whole(*logs: Path) -> bool:
+    return all(isinstance(found, FileOk) for found in verify_files(log_files(logs)))
+
+
+def test_short_writes_are_finished(tmp_path: Path, open_log: OpenLog) -> None:
+    disk = FaultyDisk()
+    disk.largest_write = 7
+    writer, made = opened(open_log(disk=disk)), stretch(pieces=6)
+    record(writer, made)
+    writer.close()
+    assert stored(tmp_path / "log") == made
+    assert whole(tmp_path / "log")
+
+
+@pytest.mark.parametrize("room", [0, 100, 500, 900, 1500])
+def test_a_full_disk_leaves_a_typed_gap_and_recording_resumes(
+    tmp_path: Path, open_log: OpenLog, room: int
+) -> None:
+    disk = FaultyDisk()
+    writer = opened(open_log(disk=disk, options=OPTIONS))
+    made = stretch(pieces=60)
+    record(writer, made[:4])
+    assert writer.flush()
+    disk.room = room
+    sent = 4
+    while not writer.status().disks[0].error:
+        record(writer, made[sent : sent + 1])
+        sent += 1
+        eventually(lambda: bool(writer.status().disks[0].error) or writer.flush(0.1))
+    record(writer, made[sent:56])
+    assert writer.status().disks[0].error == "No space left on device"
+    disk.room = None
+    eventually(writer.flush)
+    record(writer, made[56:])
+    assert writer.flush()
+    got, missing = stored(tmp_path / "log"), gaps(tmp_path / "log")
+    assert got[:4] == made[:4]
+    assert got[-8:] == made[-8:]
+    assert [gap.cause for gap in missing] == [GapCause.DISK_FULL]
+    length = sum(gap.end_us - gap.start_us for gap in missing)
+    assert length == (len(made) - len(got)) * 500_000
+    assert whole(tmp_path / "log")
+
+
+def test_a_broken_disk_is_abandoned_for_the_next_and_nothing_is_lost(
+    tmp_path: Path, open_log: OpenLog
+) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    disk = FaultyDisk()
+    writer = opened(open_log(one, two, disk=disk, options=LogOptions(reserve=0, gather_us=1000)))
+    made = stretch(pieces=30)
+    record(writer, made[:10])
+    writer.flush()
+    first = one if any(name.endswith(".open") for name in _names(one)) else two
+    disk.broken.add(first)
+    record(writer, made[10:20])
+    assert writer.flush()
+    record(writer, made[20:])
+    assert writer.flush()
+    assert stored(one, two) == made
+    assert gaps(one, two) == []
+
+
+def test_a_disk_that_hangs_is_abandoned_and_nothing_is_lost_or_given_twice(
+    tmp_path: Path, open_log: OpenLog
+) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    disk = FaultyDisk()
+    options = LogOptions(reserve=0, gather_us=1000, hang_us=200_000)
+    writer = opened(open_log(one, two, disk=disk, options=options))
+    made = stretch(pieces=30)
+    record(writer, made[:10])
+    writer.flush()
+    first = one if any(name.endswith(".open") for name in _names(one)) else two
+    disk.hanging.add(first)
+    record(writer, made[10:20])
+    eventually(lambda: any(found.error == "hangs" for found in writer.status().disks))
+    record(writer, made[20:])
+    assert writer.flush()
+    assert stored(one, two) == made
+    disk.hanging.clear()
+    disk.released.set()
+    writer.close()
+    assert stored(one, two) == made
+    assert gaps(one, two) == []
+
+
+def test_the_only_disk_broken_leaves_a_typed_gap_and_recording_resumes(
+    tmp_path: Path, open_log: OpenLog
+) -> None:
+    disk = FaultyDisk()
+    writer = opened(open_log(disk=disk, options=OPTIONS))
+    made = stretch(pieces=60)
+    record(writer, made[:4])
+    assert writer.flush()
+    disk.broken.add(tmp_path / "log")
+    record(writer, made[4:5])
+    eventually(lambda: writer.status().disks[0].error == "Input/output error")
+    record(writer, made[5:56])
+    disk.broken.clear()
+    eventually(writer.flush)
+    record(writer, made[56:])
+    assert writer.flush()
+    got, missing = stored(tmp_path / "log"), gaps(tmp_path / "log")
+    assert got[:4] == made[:4]
+    assert got[-8:] == made[-8:]
+    assert {gap.cause for gap in missing} == {GapCause.DISK_FAILED}
+    writer.close()
+    assert len(opened(open_log())._sources) == 1
+    assert whole(tmp_path / "log")
+
+
+def test_a_disk_that_is_slow_leaves_a_typed_gap(tmp_path: Path, open_log: OpenLog) -> None:
+    disk = FaultyDisk()
+    slow = LogOptions(reserve=0, gather_us=1000, ring_bytes=4000)
+    writer = opened(open_log(disk=disk, options=slow))
+    made = stretch(pieces=40)
+    record(writer, made[:2])
+    writer.flush()
+    disk.hanging.add(tmp_path / "log")
+    record(writer, made[2:3])
+    eventually(lambda: writer.status().disks[0].ring_bytes == 0)
+    record(writer, made[3:])
+    disk.released.set()
+    assert writer.flush()
+    assert [gap.cause for gap in gaps(tmp_path / "log")] == [GapCause.DISK_SLOW]
+    assert stored(tmp_path / "log")[-5:] == made[-5:]
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A real file system of 1 MiB."""
+    path = tmp_path / "small"
+    path.mkdir()
+    if os.geteuid() != 0:
+        pytest.skip("mounting a small file system needs root")
+    libc = ctypes.CDLL(None, use_errno=True)
+    options = b"size=1m"
+    if libc.mount(b"tmpfs", bytes(path), b"tmpfs", 0, options) != 0:
+        pytest.skip(f"mount refused: {os.strerror(ctypes.get_errno())}")
+    yield path
+    libc.umount2(bytes(path), 2)  # MNT_DETACH
+
+
+def test_a_real_full_file_system_is_freed_by_retention_and_recording_goes_on(
+    small_disk: Path, open_log: OpenLog
+) -> None:
+    options = LogOptions(gather_us=1000, sync_us=20_000, seal_size=100_000, ring_bytes=200_000)
+    writer = opened(open_log(small_disk, options=options))
+    made = [
+        piece(wall_us=START_US + number * 500_000, keyed=True, payload=os.urandom(20_000))
+        for number in range(120)
+    ]
+    for found in made:
+        writer.append(found)
+        writer.flush(1.0)
+    assert eventually_flushed(writer)
+    got = stored(small_disk)
+    assert got[-1] == made[-1]
+    assert got[0] != made[0]
+    writer.close()
+    assert whole(small_disk)
+
+
+def eventually_flushed(writer: LogWriter) -> bool:
+    eventually(writer.flush)
+    return True

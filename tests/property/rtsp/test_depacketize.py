@@ -1,0 +1,235 @@
+"""Laws of the depacketisers and the stream reader.
+
+What is packed is unpacked; any split of the packets gives the same units; a lost packet hurts the
+units it belongs to and every damaged unit says so; garbage is never an exception.
+"""
+
+import contextlib
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kilocam.core import Track
+from kilocam.rtsp.depacketize import Depacketizer
+from kilocam.rtsp.depacketize_aac import AacDepacketizer, aac_config
+from kilocam.rtsp.depacketize_h264 import H264Depacketizer, is_key_start, sprop_parameter_sets
+from kilocam.rtsp.packetize import packetize_aac, packetize_h264
+from kilocam.rtsp.rtcp import (
+    ReceiverReport,
+    ReportBlock,
+    SenderReport,
+    build_receiver_report,
+    build_sender_report,
+    parse_rtcp,
+)
+from kilocam.rtsp.rtp import RtpPacket, SequenceTracker, build_rtp, parse_rtp
+from kilocam.rtsp.streamreader import StreamReader
+
+VIDEO = Track(index=0, media="video", codec="h264", payload_type=96, clock_rate=90_000, channels=0,
+              rtp_channel=0, rtcp_channel=1, fmtp="")  # fmt: skip
+AUDIO = Track(index=1, media="audio", codec="mpeg4-generic", payload_type=97, clock_rate=16_000,
+              channels=1, rtp_channel=2, rtcp_channel=3, fmtp="config=1408")  # fmt: skip
+
+# No zero bytes: NAL units never hold start codes.
+bodies = st.binary(min_size=1, max_size=400).map(lambda body: body.replace(b"\0", b"\1"))
+leading = st.builds(
+    lambda kind, body: bytes((kind,)) + body, st.sampled_from([6, 103, 104]), bodies
+)
+key_slice = bodies.map(lambda body: b"\x65\x88" + body)
+first_slice = bodies.map(lambda body: b"\x41\x9a" + body)
+more_slices = st.lists(bodies.map(lambda body: b"\x41\x4a" + body), max_size=2)
+Film = list[tuple[bytes, ...]]
+
+
+def _films(front: st.SearchStrategy[list[bytes]]) -> st.SearchStrategy[Film]:
+    picture = st.builds(
+        lambda front, first, rest: (*front, first, *rest),
+        front,
+        key_slice | first_slice,
+        more_slices,
+    )
+    return st.lists(picture, min_size=1, max_size=8)
+
+
+films = _films(st.lists(leading, min_size=1, max_size=3)) | _films(st.just([]))
+"""A camera puts something in front of its pictures, or it does not."""
+sizes = st.integers(40, 200)
+
+
+def _packets(film: Film, size: int) -> list[tuple[int, RtpPacket]]:
+    """Number of the picture, and packet."""
+    found: list[tuple[int, RtpPacket]] = []
+    for number, nals in enumerate(film):
+        payloads = packetize_h264(nals, size)
+        for at, payload in enumerate(payloads):
+            packet = RtpPacket(
+                96,
+                at == len(payloads) - 1,
+                (65_533 + len(found)) & 0xFFFF,
+                number * 3600,
+                7,
+                payload,
+            )
+            found.append((number, packet))
+    return found
+
+
+def _framed(packet: RtpPacket, channel: int = 0) -> bytes:
+    data = build_rtp(packet)
+    return b"$" + bytes((channel,)) + len(data).to_bytes(2, "big") + data
+
+
+@given(films, sizes, st.data())
+def test_any_split_of_the_packets_gives_the_film(
+    film: Film, size: int, data: st.DataObject
+) -> None:
+    frames = [_framed(packet) for _, packet in _packets(film, size)]
+    cuts = data.draw(st.lists(st.integers(0, len(frames)), max_size=6).map(sorted))
+    reader = StreamReader([VIDEO])
+    units = []
+    for start, end in zip([0, *cuts], [*cuts, len(frames)], strict=True):
+        units += reader.feed(b"".join(frames[start:end]))
+    units += reader.flush()
+    assert [(unit.ts, unit.units, unit.damaged) for unit in units] == [
+        (number * 3600, nals, False) for number, nals in enumerate(film)
+    ]
+
+
+@given(films, sizes, st.booleans(), st.data())
+def test_whatever_is_lost_no_unit_is_wrong_and_silent(
+    film: Film, size: int, markers: bool, data: st.DataObject
+) -> None:
+    packets = _packets(film, size)
+    rest = len(packets) - 1
+    kept = [True, *data.draw(st.lists(st.booleans(), min_size=rest, max_size=rest))]
+    reader = StreamReader([VIDEO])
+    units = []
+    for (_, packet), keep in zip(packets, kept, strict=True):
+        if keep:
+            units += reader.feed(_framed(packet._replace(marker=packet.marker and markers)))
+    units += reader.flush()
+    seen = [n for (n, _), keep in zip(packets, kept, strict=True) if keep]
+    gaps = [n for (n, _), keep in zip(packets, kept, strict=True) if not keep]
+    marked = markers and any(
+        packet.marker for (_, packet), keep in zip(packets, kept, strict=True) if keep
+    )
+    for unit in units:
+        number, nals, size = unit.ts // 3600, film[unit.ts // 3600], len(unit.units)
+        if not unit.damaged:
+            assert nals[:size] == unit.units
+            # Without markers nothing tells what came after the last packet.
+            assert size == len(nals) or (number == seen[-1] and not marked)
+        else:  # nor to which of two units a missing packet belongs
+            assert number >= min([*gaps, seen[-1]]) - (0 if marked else 1)
+
+
+@given(st.lists(st.binary(min_size=1, max_size=900), max_size=6), st.integers(20, 300))
+def test_aac_frames_come_out_as_they_went_in(frames: list[bytes], size: int) -> None:
+    reader = AacDepacketizer(1, "config=1408", 16_000)
+    units = []
+    for number, frame in enumerate(b"\1" + frame for frame in frames):
+        payloads = packetize_aac(frame, size)
+        for payload in payloads:
+            units += reader.push(payload, number * 1024, marker=payload is payloads[-1], lost=0)
+    assert [(u.ts, u.units, u.damaged) for u in units + reader.flush()] == [
+        (number * 1024, (b"\1" + frame,), False) for number, frame in enumerate(frames)
+    ]
+
+
+payloads = st.binary(max_size=40) | st.builds(
+    lambda head, body: bytes(head) + body,
+    st.sampled_from(
+        [(0x7C, 0x85), (0x7C, 0x05), (0x7C, 0x45), (0x78,), (0x67,), (0x65,), (0, 0, 1)]
+    ),
+    st.binary(max_size=30),
+)
+pushes = st.lists(
+    st.tuples(payloads, st.integers(0, 3), st.booleans(), st.sampled_from([0, 0, 0, 1, 70_000])),
+    max_size=40,
+)
+
+
+@given(pushes, st.integers(50, 4000))
+@settings(max_examples=200)
+def test_depacketisers_take_anything_and_keep_their_bounds(
+    sequence: list[tuple[bytes, int, bool, int]], bound: int
+) -> None:
+    video = H264Depacketizer(0, max_bytes=bound)
+    readers: list[Depacketizer] = [video, AacDepacketizer(1, "", 8000)]
+    for reader in readers:
+        units = []
+        for payload, ts, marker, lost in sequence:
+            units += reader.push(payload, ts, marker=marker, lost=lost)
+        units += reader.settle() + reader.flush()
+        assert reader.flush() == []
+        assert all(unit.units for unit in units)
+        if reader is video:
+            assert all(sum(map(len, unit.units)) <= bound + 64 * 2 for unit in units)
+
+
+@given(st.lists(st.binary(max_size=60) | st.builds(
+    lambda channel, body: b"$" + bytes((channel,)) + len(body).to_bytes(2, "big") + body,
+    st.integers(0, 4), st.binary(max_size=40).map(lambda tail: b"\x80\x60" + tail)), max_size=8),
+    st.none() | st.integers(-(2**40), 2**40), st.booleans())  # fmt: skip
+@settings(max_examples=200)
+def test_a_reader_takes_any_payload(
+    parts: list[bytes], media_ts: int | None, discontinuity: bool
+) -> None:
+    reader = StreamReader([VIDEO, AUDIO])
+    for part in parts:
+        reader.feed(part, media_ts, discontinuity=discontinuity)
+    reader.feed(b"".join(parts))
+    reader.flush()
+
+
+@given(st.binary(max_size=80))
+def test_garbage_is_no_packet_and_no_exception(data: bytes) -> None:
+    parse_rtp(data)
+    parse_rtcp(data)
+    is_key_start(data)
+    with contextlib.suppress(UnicodeDecodeError):
+        text = data.decode()
+        sprop_parameter_sets("sprop-parameter-sets=" + text)
+        aac_config("config=" + text)
+        AacDepacketizer(0, text, 8000)
+
+
+packets = st.builds(
+    RtpPacket, st.integers(0, 127), st.booleans(), st.integers(0, 2**16 - 1),
+    st.integers(0, 2**32 - 1), st.integers(0, 2**32 - 1), st.binary(max_size=50),
+)  # fmt: skip
+
+
+@given(packets)
+def test_a_packet_is_read_as_it_was_built(packet: RtpPacket) -> None:
+    assert parse_rtp(build_rtp(packet)) == packet
+
+
+u32 = st.integers(0, 2**32 - 1)
+blocks = st.builds(
+    ReportBlock, ssrc=u32, fraction_lost=st.integers(0, 255), lost=st.integers(-(2**23), 2**23 - 1),
+    highest_sequence=u32, jitter=u32, last_report=u32, delay=u32,
+)  # fmt: skip
+
+
+@given(u32, st.integers(0, 2**64 - 1), u32, u32, u32, st.lists(blocks, max_size=31))
+def test_reports_are_read_as_they_were_built(
+    ssrc: int, ntp: int, ts: int, count: int, octets: int, found: list[ReportBlock]
+) -> None:
+    sender = SenderReport(ssrc=ssrc, ntp=ntp, rtp_timestamp=ts, packets=count, octets=octets)
+    receiver = ReceiverReport(ssrc=ssrc, blocks=tuple(found))
+    data = build_sender_report(sender) + build_receiver_report(receiver)
+    assert parse_rtcp(data) == [sender, receiver]
+
+
+@given(st.integers(0, 65_535), st.lists(st.integers(0, 2000), max_size=30))
+def test_lost_packets_are_counted_exactly(first: int, holes: list[int]) -> None:
+    order = SequenceTracker()
+    number = first
+    order.push(number)
+    for hole in holes:
+        number += hole + 1
+        assert order.push(number & 0xFFFF) == hole
+    assert order.lost == sum(holes)
+    assert order.received == len(holes) + 1
+    assert order.highest == number

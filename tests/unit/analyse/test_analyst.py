@@ -1,0 +1,398 @@
+"""The service with typed fakes around it: a queue, footage, workers, a sink that can be away."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import pytest
+
+from kilocam.analyse.analyst import Analyst, AnalystOptions
+from kilocam.analyse.errors import FootageError, ModelError, WorkerError
+from kilocam.analyse.look import Findings, LookOutcome, LookTask, Memory
+from kilocam.analyse.pictures import Footage
+from kilocam.analyse.results import SkippedWindow, SkipReason, StageCount, WindowResult
+from kilocam.analyse.scheduler import SchedulerOptions
+from kilocam.bus import Asked, BusUnavailable, Granted, LeaseChange, Position, Revoked
+from kilocam.core import CameraKey, GopRef, SystemClock, now_us
+
+pytestmark = pytest.mark.asyncio
+S = 1_000_000
+GATE = CameraKey("default", "gate")
+HOME = GATE.partition
+
+
+class Queue:
+    """A `WindowSource`: what was offered stays, and is read from any position."""
+
+    def __init__(self) -> None:
+        self.offered: list[tuple[GopRef, Position]] = []
+        self.changes: asyncio.Queue[LeaseChange] = asyncio.Queue()
+        self.released: list[int] = []
+        self.more = asyncio.Event()
+        self.failures = 0
+        self.start_us = now_us() - 60 * S
+
+    def offer(
+        self, camera: str = "gate", *, second: float | None = None, codec: str = "h264"
+    ) -> int:
+        number = len(self.offered) + 1
+        start = self.start_us + round((2 * number if second is None else second) * S)
+        ref = GopRef(
+            tenant="default", camera=camera, session=1, epoch=1, start_us=start, gop_us=start,
+            complexity=0.0, bytes_before=0, codec=codec, durable=False,
+        )  # fmt: skip
+        self.offered.append((ref, Position(1, number)))
+        self.more.set()
+        return start
+
+    async def next(self) -> LeaseChange:
+        return await self.changes.get()
+
+    async def release(self, partition: int) -> None:
+        self.released.append(partition)
+
+    async def read(
+        self, partition: int, after: Position | None
+    ) -> AsyncGenerator[tuple[GopRef, Position]]:
+        if self.failures:
+            self.failures -= 1
+            raise BusUnavailable("the queue is away")
+        told = after.sequence if after else 0
+        while True:
+            for ref, position in self.offered[told:]:
+                told = position.sequence
+                if CameraKey(ref.tenant, ref.camera).partition == partition:
+                    yield ref, position
+            self.more.clear()
+            await self.more.wait()
+
+
+class Shelf:
+    """A `FootageSource` that remembers what it was asked for."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[CameraKey, int, int]] = []
+        self.failures = 0
+
+    async def read(self, key: CameraKey, from_us: int, to_us: int) -> Footage:
+        self.asked.append((key, from_us, to_us))
+        if self.failures:
+            self.failures -= 1
+            raise ConnectionRefusedError("the recorder is away")
+        return ()
+
+
+class Crew:
+    """`Workers` that see what the test says."""
+
+    def __init__(self) -> None:
+        self.tasks: list[LookTask] = []
+        self.found = False
+        self.error: Callable[[LookTask], Exception | None] = lambda _: None
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def look(self, task: LookTask) -> LookOutcome:
+        self.tasks.append(task)
+        await self.gate.wait()
+        if (error := self.error(task)) is not None:
+            raise error
+        stages = {"decode": StageCount(seen=1, passed=1, cost_us=2000)}
+        findings = Findings(window=task.window, objects=(), changed=None, stages=stages)
+        before = None
+        if task.before is not None:
+            before = Findings(window=task.before, objects=(), changed=None, stages=stages)
+        return LookOutcome(
+            before=before,
+            findings=findings,
+            memory=Memory(tracker=b"seen", last=findings),
+            stages=stages,
+            changed=self.found,
+            found=self.found,
+        )
+
+
+@dataclass(frozen=True)
+class Settled:
+    position: Position | None
+    windows: frozenset[tuple[CameraKey, int]]
+
+
+class Book:
+    """A `WindowSink` in memory; `away` makes it fail."""
+
+    def __init__(self) -> None:
+        self.away = False
+        self.written: list[WindowResult] = []
+        self.skipped: dict[tuple[str, int], SkipReason] = {}
+        self.positions: dict[int, Position] = {}
+        self.settled: frozenset[tuple[CameraKey, int]] = frozenset()
+        self.calls = 0
+
+    def _here(self) -> None:
+        self.calls += 1
+        if self.away:
+            raise ConnectionRefusedError("the database is away")
+
+    async def resume(self, partition: int) -> Settled:
+        self._here()
+        return Settled(self.positions.get(partition), self.settled)
+
+    async def write(self, result: WindowResult) -> None:
+        self._here()
+        self.written.append(result)
+
+    async def skip(self, windows: Sequence[SkippedWindow]) -> None:
+        self._here()
+        for each in windows:
+            assert (each.window.camera, each.window.start_us) not in self.skipped
+            self.skipped[each.window.camera, each.window.start_us] = each.reason
+
+    async def advance(self, positions: Mapping[int, Position]) -> None:
+        self._here()
+        self.positions |= positions
+
+    @property
+    def starts(self) -> list[int]:
+        return [result.window.start_us for result in self.written]
+
+
+class Stage:
+    """An analyst and everything around it."""
+
+    def __init__(self) -> None:
+        self.queue, self.shelf, self.crew, self.book = Queue(), Shelf(), Crew(), Book()
+        options = AnalystOptions(
+            scheduler=SchedulerOptions(lookers=1, deepen_within_us=120 * S),
+            late_key_s=(0.001, 0.001, 0.001),
+            settle_every_s=0.005,
+            again_s=(0.001,),
+            drain_s=0.5,
+        )
+        self.analyst = Analyst(
+            source=self.queue,
+            footage=self.shelf,
+            sink=self.book,
+            workers=self.crew,
+            options=options,
+            clock=SystemClock(),
+        )
+
+    def grant(self, partition: int = HOME) -> None:
+        self.queue.changes.put_nowait(Granted(partition, 1))
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        async with asyncio.timeout(5):
+            while not condition():
+                await asyncio.sleep(0.002)
+
+
+@asynccontextmanager
+async def _running() -> AsyncIterator[Stage]:
+    stage = Stage()
+    task = asyncio.create_task(stage.analyst.run())
+    yield stage
+    task.cancel()
+    await asyncio.wait([task])
+    if not task.cancelled() and (error := task.exception()) is not None:
+        raise error
+
+
+async def test_an_offered_window_is_looked_at_written_and_settled() -> None:
+    async with _running() as stage:
+        stage.grant()
+        start = stage.queue.offer()
+        await stage.until(lambda: stage.book.positions == {HOME: Position(1, 1)})
+
+        [result] = stage.book.written
+        assert result.key == GATE
+        assert result.window.start_us == start
+        assert (result.partition, result.position) == (HOME, Position(1, 1))
+        [(key, from_us, to_us)] = stage.shelf.asked
+        assert (key, from_us) == (GATE, start)
+        assert start < to_us <= start + S
+        counts = stage.analyst.status().cameras[GATE]
+        assert (counts.offered, counts.looked, counts.pending) == (1, 1, 0)
+
+
+async def test_windows_of_partitions_that_are_not_ours_are_left_alone() -> None:
+    async with _running() as stage:
+        stage.queue.offer("yard")
+        stage.queue.offer()
+        stage.grant()
+        await stage.until(lambda: len(stage.book.written) == 1)
+        assert CameraKey("default", "yard").partition != HOME
+        assert stage.book.written[0].key == GATE
+
+
+async def test_when_something_is_found_the_rest_of_the_window_is_written_with_the_next() -> None:
+    async with _running() as stage:
+        stage.crew.found = True
+        stage.grant()
+        first = stage.queue.offer()
+        await stage.until(lambda: stage.book.starts == [first])
+        second = stage.queue.offer()
+        await stage.until(lambda: stage.book.starts == [first, first, second])
+
+        assert stage.book.written[1].window.end_us == second
+        assert stage.book.written[1].position == Position(1, 1)
+        assert stage.shelf.asked[1][1] == first
+        await stage.until(lambda: stage.book.positions == {HOME: Position(1, 2)})
+        assert stage.analyst.status().deepened == 1
+        assert stage.analyst.status().cameras[GATE].looked == 2
+
+
+async def test_a_restart_goes_on_behind_what_is_settled_and_looks_at_nothing_twice() -> None:
+    async with _running() as stage:
+        starts = [stage.queue.offer() for _ in range(4)]
+        stage.book.positions = {HOME: Position(1, 1)}
+        stage.book.settled = frozenset({(GATE, starts[2])})
+        stage.grant()
+        await stage.until(lambda: stage.book.positions == {HOME: Position(1, 4)})
+        assert sorted(stage.book.starts) == [starts[1], starts[3]]
+
+
+async def test_results_wait_for_a_database_that_is_away_and_none_is_lost() -> None:
+    async with _running() as stage:
+        stage.grant()
+        await stage.until(lambda: stage.book.calls > 0)
+        stage.book.away = True
+        starts = [stage.queue.offer() for _ in range(5)]
+        before = stage.book.calls
+        await stage.until(lambda: stage.book.calls > before + 10)
+        assert stage.book.written == []
+
+        stage.book.away = False
+        await stage.until(lambda: stage.book.positions == {HOME: Position(1, 5)})
+        assert sorted(stage.book.starts) == starts
+        assert stage.analyst.status().troubles["write"] > 0
+
+
+async def test_a_database_that_is_away_at_the_start_is_waited_for() -> None:
+    async with _running() as stage:
+        stage.book.away = True
+        stage.grant()
+        stage.queue.offer()
+        await stage.until(lambda: stage.book.calls > 3)
+        stage.book.away = False
+        await stage.until(lambda: len(stage.book.written) == 1)
+
+
+async def test_a_queue_that_breaks_off_is_read_on_from_the_same_place() -> None:
+    async with _running() as stage:
+        stage.queue.failures = 3
+        stage.grant()
+        start = stage.queue.offer()
+        await stage.until(lambda: stage.book.starts == [start])
+        assert stage.analyst.status().troubles["read"] == 3
+
+
+async def test_a_key_frame_that_is_not_whole_yet_is_waited_for() -> None:
+    async with _running() as stage:
+        stage.queue.start_us = now_us() - 2 * S
+        stage.crew.error = lambda _: (
+            FootageError("half a picture") if len(stage.crew.tasks) < 3 else None
+        )
+        stage.grant()
+        start = stage.queue.offer()
+        await stage.until(lambda: stage.book.starts == [start])
+        assert len(stage.crew.tasks) == 3
+
+
+async def test_footage_that_is_gone_is_skipped_with_its_reason() -> None:
+    async with _running() as stage:
+        stage.crew.error = lambda _: FootageError("no picture")
+        stage.grant()
+        start = stage.queue.offer()
+        await stage.until(lambda: stage.book.positions == {HOME: Position(1, 1)})
+        assert stage.book.skipped == {("gate", start): SkipReason.UNREADABLE}
+        assert len(stage.crew.tasks) == 1
+
+
+async def test_a_recorder_that_is_away_for_a_moment_costs_no_window() -> None:
+    async with _running() as stage:
+        stage.queue.start_us = now_us() - 2 * S
+        stage.shelf.failures = 2
+        stage.grant()
+        start = stage.queue.offer()
+        await stage.until(lambda: stage.book.starts == [start])
+
+
+async def test_a_look_that_fails_for_good_is_skipped_and_others_go_on() -> None:
+    async with _running() as stage:
+        first = stage.queue.start_us + 2 * S
+        stage.crew.error = lambda task: (
+            WorkerError("died twice") if task.window.start_us == first else None
+        )
+        stage.grant()
+        stage.queue.offer()
+        second = stage.queue.offer()
+        await stage.until(lambda: stage.book.positions == {HOME: Position(1, 2)})
+        assert stage.book.skipped == {("gate", first): SkipReason.FAILED}
+        assert stage.book.starts == [second]
+
+
+async def test_a_codec_that_is_not_decoded_is_skipped_without_reading_anything() -> None:
+    async with _running() as stage:
+        stage.grant()
+        start = stage.queue.offer(codec="h265")
+        await stage.until(lambda: stage.book.positions == {HOME: Position(1, 1)})
+        assert stage.book.skipped == {("gate", start): SkipReason.CODEC}
+        assert stage.shelf.asked == []
+
+
+async def test_a_key_frame_too_far_back_is_skipped_without_reading_anything() -> None:
+    async with _running() as stage:
+        stage.grant()
+        start = stage.queue.offer()
+        ref, position = stage.queue.offered[0]
+        far = GopRef(
+            tenant=ref.tenant, camera=ref.camera, session=1, epoch=1, start_us=start,
+            gop_us=start - 31 * S, complexity=0, bytes_before=0, codec="h264", durable=False,
+        )  # fmt: skip
+        stage.queue.offered[0] = (far, position)
+        await stage.until(lambda: stage.book.positions == {HOME: Position(1, 1)})
+        assert stage.book.skipped == {("gate", start): SkipReason.UNREADABLE}
+        assert stage.shelf.asked == []
+
+
+async def test_a_partition_that_is_asked_for_is_finished_kept_and_given_back() -> None:
+    async with _running() as stage:
+        stage.grant()
+        stage.crew.gate.clear()
+        start = stage.queue.offer()
+        await stage.until(lambda: len(stage.crew.tasks) == 1)
+        stage.queue.changes.put_nowait(Asked(HOME, 1))
+        await asyncio.sleep(0)
+        assert stage.queue.released == []
+
+        stage.crew.gate.set()
+        await stage.until(lambda: stage.queue.released == [HOME])
+        assert stage.book.starts == [start]
+        assert stage.book.positions == {HOME: Position(1, 1)}
+        assert stage.analyst.status().cameras == {}
+
+
+async def test_a_partition_that_was_revoked_is_dropped_and_its_look_not_written() -> None:
+    async with _running() as stage:
+        stage.grant()
+        stage.crew.gate.clear()
+        stage.queue.offer()
+        await stage.until(lambda: len(stage.crew.tasks) == 1)
+        stage.queue.changes.put_nowait(Revoked(HOME, 1))
+        await stage.until(lambda: stage.analyst.status().cameras == {})
+        stage.crew.gate.set()
+        stage.grant()
+        await stage.until(lambda: len(stage.book.written) == 1)
+        assert len(stage.crew.tasks) == 2
+
+
+async def test_a_model_that_vanished_ends_the_service_with_its_line() -> None:
+    stage = Stage()
+    stage.crew.error = lambda _: ModelError("model eye: it is gone")
+    stage.grant()
+    stage.queue.offer()
+    with pytest.raises(ExceptionGroup) as caught:
+        await asyncio.wait_for(stage.analyst.run(), 5)
+    assert caught.group_contains(ModelError, match="it is gone")

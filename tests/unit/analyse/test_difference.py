@@ -1,0 +1,100 @@
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from kilocam.analyse.difference import HEIGHT, WIDTH, Background, Change, Grey, compare
+
+S = 1_000_000
+RNG = np.random.default_rng(7)
+
+
+def _scene() -> NDArray[np.float64]:
+    """Something with edges, light and dark."""
+    y, x = np.mgrid[0:HEIGHT, 0:WIDTH]
+    scene: NDArray[np.float64] = 90 + 40 * np.sin(x / 9) + 30 * np.cos(y / 7) + 20.0 * (x > 50)
+    return scene
+
+
+def _shot(scene: NDArray[np.float64], noise: float = 1.0) -> Grey:
+    seen = scene + RNG.normal(0, noise, scene.shape)
+    return np.clip(seen, 0, 255).astype(np.uint8)
+
+
+def _learnt(noise: float = 1.0, looks: int = 30) -> Background:
+    background = None
+    for look in range(looks):
+        _, background = compare(background, _shot(_scene(), noise), look * 2 * S)
+    assert background is not None
+    return background
+
+
+def _compare(background: Background, grey: Grey) -> Change:
+    return compare(background, grey, background.at_us + 2 * S)[0]
+
+
+def test_the_first_picture_differs_in_everything() -> None:
+    change, _ = compare(None, _shot(_scene()), 0)
+    assert (change.changed, change.box) == (True, (0.0, 0.0, 1.0, 1.0))
+
+
+@pytest.mark.parametrize("noise", [0.0, 1.0, 3.0, 6.0])
+def test_noise_alone_is_no_change(noise: float) -> None:
+    background = _learnt(noise)
+    assert not any(_compare(background, _shot(_scene(), noise)).changed for _ in range(50))
+
+
+def test_a_distant_walker_is_a_change_and_the_box_is_around_him() -> None:
+    scene = _scene()
+    scene[20:26, 40:42] += 40
+    change = _compare(_learnt(), _shot(scene))
+
+    assert change.changed
+    assert change.box is not None
+    x, y, w, h = change.box
+    assert (x * WIDTH, y * HEIGHT) == pytest.approx((40, 20), abs=1)
+    assert (w * WIDTH, h * HEIGHT) == pytest.approx((2, 6), abs=2)
+
+
+@pytest.mark.parametrize(("gain", "offset"), [(1.0, 30.0), (1.0, -25.0), (1.3, 0.0), (0.7, 10.0)])
+def test_a_step_of_brightness_or_contrast_is_no_change(gain: float, offset: float) -> None:
+    assert not _compare(_learnt(), _shot(_scene() * gain + offset)).changed
+
+
+def test_a_walker_is_seen_although_the_light_changes_in_the_same_picture() -> None:
+    scene = _scene() + 25
+    scene[20:30, 40:44] -= 60
+    assert _compare(_learnt(), _shot(scene)).changed
+
+
+def test_a_car_that_stays_becomes_background() -> None:
+    background = _learnt()
+    scene = _scene()
+    scene[30:45, 10:30] += 50
+    changes = []
+    for _ in range(450):
+        change, background = compare(background, _shot(scene), background.at_us + 2 * S)
+        changes.append(change.changed)
+    assert all(changes[:20])
+    assert not any(changes[-20:])
+
+
+def test_a_camera_that_turned_starts_anew() -> None:
+    other = _scene()[::-1, ::-1]
+    change, background = compare(_learnt(), _shot(other), 100 * S)
+    assert change.share == 1.0
+    assert not _compare(background, _shot(other)).changed
+
+
+def test_a_flat_picture_is_compared_too() -> None:
+    flat = np.full((HEIGHT, WIDTH), 16, np.uint8)
+    _, background = compare(None, flat, 0)
+    assert not compare(background, flat, 2 * S)[0].changed
+
+
+def test_an_older_picture_teaches_nothing() -> None:
+    background = _learnt()
+    scene = _scene()
+    scene[20:30, 40:44] -= 60
+    change, after = compare(background, _shot(scene), background.at_us - 60 * S)
+    assert change.changed
+    assert after is background

@@ -1,0 +1,342 @@
+import itertools
+from collections.abc import Callable
+
+from kilocam.analyse.results import SkipReason
+from kilocam.analyse.scheduler import LEAST_BACKLOG, Scheduler, SchedulerOptions
+from kilocam.analyse.windows import Lane, Look
+from kilocam.bus import Position
+from kilocam.core import CameraKey, GopRef
+
+S = 1_000_000
+HOUR = 3600 * S
+T0 = 1_700_000_000 * S
+
+
+def _key(camera: str) -> CameraKey:
+    return CameraKey("default", camera)
+
+
+def _ref(camera: str, start: float, complexity: float = 0.0) -> GopRef:
+    start_us = T0 + round(start * S)
+    return GopRef(
+        tenant="default",
+        camera=camera,
+        session=1,
+        epoch=1,
+        start_us=start_us,
+        gop_us=start_us,
+        complexity=complexity,
+        bytes_before=0,
+        codec="h264",
+        durable=False,
+    )
+
+
+class Desk:
+    """A scheduler with a clock, so that tests read as stories."""
+
+    def __init__(
+        self, weight: Callable[[CameraKey], float] = lambda _: 1.0, share: float = 0.2
+    ) -> None:
+        options = SchedulerOptions(lookers=1, weight=weight, catch_up_share=share)
+        self.scheduler = Scheduler(options)
+        self.now = 0.0
+        self.positions = 0
+
+    def offer(self, camera: str, start: float, complexity: float = 0.0) -> bool:
+        self.positions += 1
+        ref = _ref(camera, start, complexity)
+        told = self.scheduler.offer(ref, Position(1, self.positions), T0 + round(self.now * S))
+        self.scheduler.check_invariants()
+        return told
+
+    def take(self) -> Look | None:
+        look = self.scheduler.take(T0 + round(self.now * S))
+        self.scheduler.check_invariants()
+        return look
+
+    def must_take(self) -> Look:
+        look = self.take()
+        assert look is not None
+        return look
+
+    def settle(
+        self, look: Look, *, cost: float = 0.05, changed: bool = False, found: bool = False
+    ) -> None:
+        self.scheduler.settle(look, cost_us=round(cost * S), changed=changed, found=found)
+        self.scheduler.check_invariants()
+
+    def look(self, *, found: bool = False) -> tuple[str, float]:
+        look = self.must_take()
+        self.settle(look, found=found)
+        return look.key.camera, (look.target.start_us - T0) / S
+
+    def skipped(self) -> list[tuple[float, SkipReason]]:
+        drained = self.scheduler.drain_skipped()
+        return [((each.window.start_us - T0) / S, each.reason) for each in drained]
+
+    def quieten(self, camera: str, until: float) -> None:
+        """Windows every 2 s whose complexity never changes, all looked at when due."""
+        while self.now < until:
+            self.offer(camera, self.now, complexity=100.0)
+            look = self.take()
+            if look:
+                self.settle(look)
+            self.now += 2
+        self.skipped()
+
+
+def test_nothing_is_due_before_anything_was_offered() -> None:
+    desk = Desk()
+    assert desk.take() is None
+    assert desk.scheduler.next_due_us(T0) is None
+
+
+def test_the_camera_longest_without_a_look_comes_first() -> None:
+    desk = Desk()
+    for camera in ("a", "b", "c"):
+        desk.offer(camera, 0)
+    seen = []
+    for turn in range(6):
+        desk.now = turn
+        seen.append(desk.look()[0])
+        desk.offer(seen[-1], turn + 0.5)
+    assert seen == ["a", "b", "c", "a", "b", "c"]
+
+
+def test_a_camera_of_twice_the_weight_is_looked_at_twice_as_often() -> None:
+    desk = Desk(weight=lambda key: 2.0 if key.camera == "gate" else 1.0)
+    cameras = ["gate", *(f"c{i}" for i in range(9))]
+    seen = []
+    for turn in range(400):
+        desk.now = float(turn)
+        for camera in cameras:
+            desk.offer(camera, turn)
+        look = desk.must_take()
+        desk.settle(look)
+        if look.lane is Lane.FRESH:
+            seen.append(look.key.camera)
+    share = seen.count("gate") / seen.count("c3")
+    assert 1.6 < share < 2.4
+
+
+def test_a_window_told_twice_is_looked_at_once() -> None:
+    desk = Desk()
+    assert desk.offer("a", 0)
+    assert not desk.offer("a", 0)
+    desk.look()
+    assert not desk.offer("a", 0)
+    assert desk.take() is None
+    assert desk.scheduler.counts()[_key("a")].offered == 1
+
+
+def test_the_newest_window_comes_first_and_the_older_one_later() -> None:
+    desk = Desk()
+    desk.offer("a", 0)
+    desk.offer("a", 2)
+    assert [desk.look(), desk.look()] == [("a", 2), ("a", 0)]
+
+
+def test_two_looks_at_one_camera_never_run_at_once() -> None:
+    desk = Desk()
+    desk.offer("a", 0)
+    desk.offer("a", 2)
+    look = desk.must_take()
+    assert desk.take() is None
+    desk.settle(look)
+    assert desk.take() is not None
+
+
+def test_a_quiet_camera_is_looked_at_every_six_seconds_and_the_rest_is_counted_as_quiet() -> None:
+    desk = Desk()
+    desk.quieten("a", 60)
+    looks = []
+    for _ in range(30):
+        desk.offer("a", desk.now, complexity=100.0)
+        if (look := desk.take()) is not None:
+            looks.append(desk.now)
+            desk.settle(look)
+        desk.now += 2
+    assert {b - a for a, b in itertools.pairwise(looks)} == {6.0}
+    assert {reason for _, reason in desk.skipped()} == {SkipReason.QUIET}
+
+
+def test_a_quiet_camera_is_due_again_without_a_further_offer() -> None:
+    desk = Desk()
+    desk.quieten("a", 60)
+    desk.now = 70
+    desk.offer("a", 70, complexity=100.0)
+    desk.settle(desk.must_take())
+    desk.now = 72
+    desk.offer("a", 72, complexity=100.0)
+    assert desk.take() is None
+    assert desk.scheduler.next_due_us(T0 + 72 * S) == T0 + 76 * S
+    desk.now = 76
+    assert desk.look() == ("a", 72)
+
+
+def test_a_camera_in_which_something_changed_is_looked_at_though_its_packets_say_quiet() -> None:
+    desk = Desk()
+    desk.quieten("a", 60)
+    desk.now = 66
+    desk.offer("a", 66, complexity=100.0)
+    desk.settle(desk.must_take(), changed=True)
+    desk.now = 68
+    desk.offer("a", 68, complexity=100.0)
+    assert desk.look() == ("a", 68)
+
+
+def test_a_window_whose_own_packets_turn_out_busy_is_not_skipped_as_quiet() -> None:
+    desk = Desk()
+    desk.quieten("a", 60)
+    desk.now = 60
+    desk.offer("a", 60, complexity=100.0)
+    while (look := desk.take()) is not None:
+        desk.settle(look)
+    desk.now = 62
+    desk.offer("a", 62, complexity=100.0)
+    desk.now = 64
+    desk.offer("a", 64, complexity=500.0)
+    assert [desk.look(), desk.look()] == [("a", 64), ("a", 62)]
+    assert (62, SkipReason.QUIET) not in desk.skipped()
+
+
+def test_what_was_found_lets_the_rest_of_that_window_be_looked_at_with_the_next() -> None:
+    desk = Desk()
+    desk.offer("a", 0)
+    desk.look(found=True)
+    desk.now = 2.1
+    desk.offer("a", 2)
+    look = desk.must_take()
+    assert look.before is not None
+    assert (look.before.start_us - T0, look.before.end_us - T0) == (0, 2 * S)
+
+    desk.settle(look, found=False)
+    desk.now = 4.1
+    desk.offer("a", 4)
+    assert desk.must_take().before is None
+
+
+def test_the_rest_of_a_window_is_left_out_when_looks_are_late() -> None:
+    desk = Desk()
+    desk.offer("a", 0)
+    desk.look(found=True)
+    desk.now = 3.5
+    desk.offer("a", 2)
+    assert desk.must_take().before is None
+
+
+def test_the_rest_of_a_window_is_left_out_when_windows_in_between_were_not_looked_at() -> None:
+    desk = Desk()
+    desk.offer("a", 0)
+    desk.look(found=True)
+    desk.offer("a", 2)
+    desk.now = 4.1
+    desk.offer("a", 4)
+    assert desk.must_take().before is None
+
+
+def test_a_window_ends_where_the_next_begins() -> None:
+    desk = Desk()
+    desk.offer("a", 0)
+    desk.offer("a", 1)
+    look = desk.must_take()
+    assert look.window.end_us - look.window.start_us == 2 * S
+    desk.settle(look)
+    older = desk.must_take()
+    assert older.window.end_us - older.window.start_us == S
+
+
+def test_catching_up_gets_its_share_of_the_time_and_no_more() -> None:
+    desk = Desk(share=0.25)
+    lanes = []
+    for turn in range(400):
+        desk.now = float(turn)
+        for camera in "abcd":
+            desk.offer(camera, turn)
+        look = desk.must_take()
+        lanes.append(look.lane)
+        desk.settle(look)
+    assert 0.23 < lanes.count(Lane.CATCH_UP) / len(lanes) < 0.27
+
+
+def test_a_lane_that_was_idle_has_saved_nothing_up() -> None:
+    desk = Desk(share=0.25)
+    for turn in range(200):
+        desk.now = float(turn)
+        desk.offer("a", turn)
+        assert desk.look() == ("a", turn)
+    for start in range(0, 100, 2):
+        desk.offer("b", start)
+    lanes = []
+    for turn in range(20):
+        desk.now = 300.0 + turn
+        desk.offer("c", 300 + turn)
+        look = desk.must_take()
+        lanes.append(look.lane)
+        desk.settle(look)
+    assert 4 <= lanes.count(Lane.CATCH_UP) <= 6
+
+
+def test_catching_up_goes_from_the_oldest_so_that_tracks_join_forward() -> None:
+    desk = Desk()
+    for start in (0, 2, 4, 6):
+        desk.offer("a", start)
+    assert [desk.look()[1] for _ in range(4)] == [6, 0, 2, 4]
+
+
+def test_more_than_the_share_can_reach_is_skipped_oldest_first_and_counted() -> None:
+    desk = Desk()
+    desk.offer("a", 0)
+    look = desk.must_take()
+    desk.settle(look, cost=100_000.0)  # looks cost so much that an hour's share reaches nothing
+    for start in range(2, 22, 2):
+        desk.now = float(start)
+        desk.offer("a", start)
+    skipped = desk.skipped()
+    assert [reason for _, reason in skipped] == [SkipReason.OVERLOAD] * (9 - LEAST_BACKLOG)
+    assert [start for start, _ in skipped] == [2, 4, 6, 8, 10]
+
+
+def test_a_window_over_an_hour_old_is_skipped_when_offered_and_when_it_waited_too_long() -> None:
+    desk = Desk()
+    desk.now = 3601
+    desk.offer("a", 0)
+    assert desk.skipped() == [(0, SkipReason.TOO_OLD)]
+
+    desk.offer("a", 3599)
+    desk.offer("a", 3601)
+    desk.now = 2 * 3600
+    assert desk.look() == ("a", 3601)
+    assert desk.take() is None
+    assert desk.skipped() == [(3599, SkipReason.TOO_OLD)]
+
+
+def test_a_look_that_failed_is_skipped_with_its_reason() -> None:
+    desk = Desk()
+    desk.offer("a", 0)
+    desk.scheduler.give_up(desk.must_take(), cost_us=0, reason=SkipReason.FAILED)
+    assert desk.skipped() == [(0, SkipReason.FAILED)]
+    assert desk.scheduler.counts()[_key("a")].looked == 0
+
+
+def test_a_window_told_late_takes_its_place_behind() -> None:
+    desk = Desk()
+    desk.offer("a", 4)
+    desk.offer("a", 0)
+    desk.offer("a", 2)
+    assert [desk.look()[1] for _ in range(3)] == [4, 0, 2]
+
+
+def test_a_partition_that_is_lost_takes_its_cameras_with_it() -> None:
+    desk = Desk()
+    desk.offer("a", 0)
+    desk.offer("a", 2)
+    look = desk.must_take()
+    desk.scheduler.forget(_key("a").partition)
+
+    desk.settle(look)
+    assert desk.take() is None
+    assert desk.scheduler.counts() == {}
+    assert desk.scheduler.pending == 0
+    assert desk.offer("a", 2)

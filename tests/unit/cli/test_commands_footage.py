@@ -1,0 +1,134 @@
+"""`kilocam export`, `verify` and `reader` on footage made by a generator."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from tests.fakes.footage import T0, FootageSpec, Outage, store_footage
+
+from kilocam.cli.commands.footage import camera_key, export, reader, verify
+from kilocam.core import CameraKey, ConfigError, GapCause, KilocamError, format_time
+from kilocam.media import open_media
+from kilocam.record import log_files
+
+S = 1_000_000
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twenty seconds of a camera with sound, eight of them missing."""
+    folder = tmp_path_factory.mktemp("data")
+    outage = Outage(from_s=8, to_s=16, cause=GapCause.TIMED_OUT)
+    store_footage(folder / "footage", FootageSpec(seconds=20, sound=True, outages=(outage,)))
+    return folder
+
+
+def arguments(data: Path, file: Path, start_s: float, end_s: float, camera: str) -> list[str]:
+    times = [format_time(T0 + round(at * S)) for at in (start_s, end_s)]
+    return [f"--data={data}", f"--camera={camera}", f"--from={times[0]}", f"--to={times[1]}",
+            f"-o{file}"]  # fmt: skip
+
+
+def exported(data: Path, file: Path, start_s: float, end_s: float, camera: str = "gate") -> str:
+    arguments_ = arguments(data, file, start_s, end_s, camera)
+    done = CliRunner().invoke(export, arguments_, catch_exceptions=False)
+    assert done.exit_code == 0
+    return done.output
+
+
+def refused(data: Path, file: Path, start_s: float, end_s: float, camera: str = "gate") -> str:
+    with pytest.raises(KilocamError) as caught:
+        exported(data, file, start_s, end_s, camera)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_footage_is_exported_and_described(data: Path, tmp_path: Path) -> None:
+    said = exported(data, tmp_path / "out.mp4", 3, 6)
+    assert said.startswith(f"{tmp_path}/out.mp4: 40 pictures, ")
+    assert "frames of sound from" in said
+    media = open_media(tmp_path / "out.mp4")
+    assert media.video is not None
+    assert media.audio is not None
+    assert len(media.video.samples) == 40
+
+
+def test_a_gap_is_named_by_its_cause(data: Path, tmp_path: Path) -> None:
+    assert refused(data, tmp_path / "out.mp4", 10, 14) == (
+        "camera default/gate: nothing is recorded in this range (timed_out); choose another range"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unknown_camera_is_told_what_there_is(data: Path, tmp_path: Path) -> None:
+    assert refused(data, tmp_path / "out.mp4", 0, 5, "gale") == (
+        "camera default/gale: nothing is recorded; check the name, footage exists of: default/gate"
+    )
+
+
+def test_a_time_before_all_footage_is_refused(data: Path, tmp_path: Path) -> None:
+    assert refused(data, tmp_path / "out.mp4", -500, -400) == (
+        "camera default/gate: nothing is recorded in this range; choose another range"
+    )
+
+
+def test_a_range_that_ends_before_it_starts_is_refused(data: Path, tmp_path: Path) -> None:
+    assert "is not before --to" in refused(data, tmp_path / "out.mp4", 5, 2)
+
+
+def test_an_output_file_is_never_overwritten(data: Path, tmp_path: Path) -> None:
+    taken = tmp_path / "out.mp4"
+    taken.write_text("mine")
+    assert refused(data, taken, 2, 6) == (
+        f"output file {taken} exists; remove it or choose another name"
+    )
+    assert taken.read_text() == "mine"
+
+
+def test_an_output_folder_that_is_not_there_gets_one_line(data: Path, tmp_path: Path) -> None:
+    said = refused(data, tmp_path / "none" / "out.mp4", 2, 6)
+    assert f"{tmp_path}/none/out.mp4" in said
+
+
+def test_a_data_directory_that_is_not_there_gets_one_line(tmp_path: Path) -> None:
+    assert refused(tmp_path / "none", tmp_path / "out.mp4", 2, 6) == (
+        f"data directory {tmp_path}/none does not exist; name it with --data"
+    )
+
+
+def test_camera_names_may_carry_their_tenant() -> None:
+    assert camera_key("gate") == CameraKey("default", "gate")
+    assert camera_key("shop/gate") == CameraKey("shop", "gate")
+    with pytest.raises(ConfigError, match="camera id 'Gate' is not valid"):
+        camera_key("shop/Gate")
+
+
+def test_verify_finds_one_altered_byte_and_names_camera_and_time(
+    data: Path, tmp_path: Path
+) -> None:
+    (file,) = log_files([data / "footage"])
+    whole = CliRunner().invoke(verify, [str(file)])
+    assert whole.exit_code == 0
+    assert whole.output.endswith(" records whole, 0 damaged\n")
+    altered = tmp_path / file.name
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    altered.write_bytes(content)
+    found = CliRunner().invoke(verify, [str(altered)])
+    assert found.exit_code == 1
+    assert f"{altered} at byte " in found.output
+    assert "camera default/gate 20" in found.output
+
+
+def test_reader_lists_every_record_as_text_and_as_json(data: Path) -> None:
+    (file,) = log_files([data / "footage"])
+    lines = CliRunner().invoke(reader, [str(file)]).output.splitlines()
+    facts = [
+        json.loads(line) for line in CliRunner().invoke(reader, [str(file), "--json"]).output
+        .splitlines()
+    ]  # fmt: skip
+    assert len(lines) == len(facts)
+    pieces = [fact for fact in facts if fact["camera"] == "default/gate" and fact["packets"]]
+    assert sum(piece["frames"] for piece in pieces) == 120
+    assert any("key_frame=" in line for line in lines)

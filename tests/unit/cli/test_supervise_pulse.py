@@ -1,0 +1,46 @@
+import asyncio
+import os
+
+import pytest
+
+from kilocam.cli.supervise_pulse import Heartbeats, Pulse
+
+
+def test_silence_is_counted_in_the_supervisor_s_waking_time() -> None:
+    pulse = Pulse()
+    pulse.pass_time(3600.0, at_most=1.0)
+    assert pulse.silent_s == 1.0
+    pulse.pass_time(0.5, at_most=1.0)
+    assert pulse.silent_s == 1.5
+    pulse.beat(ready=True)
+    assert pulse.silent_s == 0.0
+
+
+@pytest.mark.asyncio
+async def test_beats_may_come_in_pieces_and_garbage_is_no_sign_of_life() -> None:
+    pulse = Pulse()
+    beats = Heartbeats(pulse)
+    os.write(beats.child_end, b'nonsense\n[]\n{"figures": 3}\n\xff\n{"state": "rec')
+    await asyncio.sleep(0)
+    beats._on_readable()
+    assert not pulse.alive
+    os.write(beats.child_end, b'ording", "ready": true, "figures": {"cameras": 4}}\n')
+    beats.close()
+    beats.started()
+    assert (pulse.alive, pulse.ready) == (True, True)
+    assert pulse.says == "recording"
+    assert pulse.figures == {"cameras": 4.0}
+
+
+@pytest.mark.asyncio
+async def test_line_without_end_is_dropped_and_later_beats_are_heard() -> None:
+    pulse = Pulse()
+    beats = Heartbeats(pulse)
+    for _ in range(3):
+        os.write(beats.child_end, b"x" * 60_000)
+        beats._on_readable()
+    os.write(beats.child_end, b'\n{"state": "well", "ready": true}\n')
+    beats._on_readable()
+    beats.started()
+    beats.close()
+    assert pulse.says == "well"

@@ -1,0 +1,68 @@
+"""Settings from file and environment, and the one line that a wrong one gets."""
+
+from pathlib import Path
+
+import pytest
+
+from kilocam.core import ConfigError
+from kilocam.core.settings import Settings, load_settings
+
+
+def write(tmp_path: Path, text: str) -> Path:
+    file = tmp_path / "kilocam.toml"
+    file.write_text(text)
+    return file
+
+
+def test_defaults_need_no_file() -> None:
+    settings = load_settings()
+    assert settings.http.listen == "127.0.0.1:8000"
+    assert settings.storage.keep == 7 * 86_400_000_000
+
+
+def test_the_environment_wins_over_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KILOCAM_STORAGE__KEEP", "36h")
+    settings = load_settings(write(tmp_path, '[storage]\nkeep = "2d"\nmax_size = "2TiB"\n'))
+    assert settings.storage.keep == 36 * 3_600_000_000
+    assert settings.storage.max_size == 2 << 40
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ('[storage]\nkep = "7d"\n', "unknown key 'storage.kep'; did you mean 'keep'?"),
+        ("[strage]\n", "unknown key 'strage'; did you mean 'storage'?"),
+        ("[storage]\nkeep = true\n", "storage.keep: write it as text in quotes, with a unit"),
+        (
+            '[storage]\nkeep = "soon"\n',
+            "storage.keep: duration 'soon' is not valid: write it as 10s, 5m, 36h or 7d",
+        ),
+        ('[[camera]]\nid = "gate"\n', "camera.0.url is missing; add it"),
+        ('[[camera]]\nid = "Gate 1"\nurl = "rtsp://h/"\n', "camera id 'Gate 1' is not valid"),
+        ('[[camera]]\nid = "a"\nurl = "x"\ntranspot = "tcp"\n', "did you mean 'transport'?"),
+        ("[http\n", "is not valid TOML"),
+    ],
+)
+def test_a_wrong_setting_gets_one_line_that_names_it(tmp_path: Path, text: str, line: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_settings(write(tmp_path, text))
+    assert line in str(caught.value)
+    assert "\n" not in str(caught.value).replace(str(tmp_path), "")
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"none\.toml: No such file or directory; check the path"):
+        load_settings(tmp_path / "none.toml")
+
+
+def test_a_camera_that_stands_twice_is_refused(tmp_path: Path) -> None:
+    camera = '[[camera]]\nid = "gate"\nurl = "rtsp://h/"\n'
+    with pytest.raises(ConfigError, match="camera 'gate' of tenant 'default' stands there twice"):
+        load_settings(write(tmp_path, camera + camera))
+
+
+def test_settings_survive_the_way_to_a_child(tmp_path: Path) -> None:
+    settings = load_settings(write(tmp_path, '[storage]\nkeep = "90m"\nmax_size = "3GB"\n'))
+    assert Settings.model_validate_json(settings.model_dump_json()) == settings

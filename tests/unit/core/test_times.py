@@ -1,0 +1,47 @@
+"""Times, durations, sizes and ids."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kilocam.core import (
+    CameraKey,
+    ConfigError,
+    check_id,
+    format_time,
+    parse_duration,
+    parse_size,
+    parse_time,
+)
+
+
+@given(st.integers(0, 4_000_000_000_000_000))
+def test_a_time_survives_being_written_and_read(wall_us: int) -> None:
+    assert parse_time(format_time(wall_us)) == wall_us
+
+
+def test_offsets_are_understood_and_naive_times_refused() -> None:
+    assert parse_time("2026-11-23T01:00:00+01:00") == parse_time("2026-11-23T00:00:00Z")
+    with pytest.raises(ConfigError, match="write it as 2026-11-23T21:40:14Z"):
+        parse_time("2026-11-23T00:00:00")
+
+
+def test_durations_and_sizes() -> None:
+    assert parse_duration("1h30m") == 5_400_000_000
+    assert parse_size("500MB") == 500_000_000
+    assert parse_size("2TiB") == 2 << 40
+    for text in ("", "7", "d", "7 days"):
+        with pytest.raises(ConfigError):
+            parse_duration(text)
+    for text in ("", "7", "MB", "7 potatoes"):
+        with pytest.raises(ConfigError):
+            parse_size(text)
+
+
+def test_ids_are_checked_and_partitions_are_stable() -> None:
+    assert check_id("camera", "gate-1") == "gate-1"
+    for bad in ("", "Gate", "-gate", "g" * 64, "ä"):
+        with pytest.raises(ConfigError):
+            check_id("camera", bad)
+    assert CameraKey("default", "gate").partition == CameraKey("default", "gate").partition
+    assert {CameraKey("t", f"c{n}").partition for n in range(2000)} == set(range(64))

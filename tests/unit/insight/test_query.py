@@ -1,0 +1,84 @@
+"""Questions in plain words become filters."""
+
+import pytest
+
+from kilocam.insight.query import GROUPS, Query, parse_query
+from kilocam.insight.values import EventFilter
+
+DAY = 86_400_000_000
+NOW = 20_000 * DAY + 15 * 3_600_000_000
+CAMERAS = ["gate", "front-door", "front", "cam-1"]
+
+
+def ask(text: str) -> Query:
+    return parse_query(text, cameras=CAMERAS, now_us=NOW)
+
+
+@pytest.mark.parametrize(
+    ("text", "labels"),
+    [
+        ("people", ("person",)),
+        ("Show me all the cars!", ("car",)),
+        ("vehicles", GROUPS["vehicle"]),
+        ("vehicels", GROUPS["vehicle"]),
+        ("a man with a dog", ("person", "dog")),
+        ("buses and lorries", ("bus", "truck")),
+        ("cyclists", ("bicycle", "motorcycle")),
+    ],
+)
+def test_words_for_classes_are_understood(text: str, labels: tuple[str, ...]) -> None:
+    query = ask(text)
+    assert query.labels == labels
+    assert query.words == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "span"),
+    [
+        ("today", (20_000 * DAY, NOW)),
+        ("yesterday", (19_999 * DAY, 20_000 * DAY)),
+        ("in the last 10 minutes", (NOW - 600_000_000, NOW)),
+        ("past 2 hrs", (NOW - 7_200_000_000, NOW)),
+        ("last hour", (NOW - 3_600_000_000, NOW)),
+        ("over the last few days", (NOW - 5 * DAY, NOW)),
+    ],
+)
+def test_phrases_of_time_are_understood(text: str, span: tuple[int, int]) -> None:
+    query = ask(f"person {text} at the gate")
+    assert (query.from_us, query.to_us) == span
+    assert query.words == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "cameras"),
+    [
+        ("gate", ("gate",)),
+        ("somebody at the front door", ("front-door",)),
+        ("front-door", ("front-door",)),
+        ("front and front door", ("front-door", "front")),
+        ("cam 1", ("cam-1",)),
+        ("garden", ()),
+    ],
+)
+def test_cameras_are_known_by_name(text: str, cameras: tuple[str, ...]) -> None:
+    assert ask(text).cameras == cameras
+
+
+def test_what_is_nothing_else_is_a_word_to_look_for() -> None:
+    assert ask("a red car with XYZ-123 at the gate yesterday").words == ("red", "xyz-123")
+
+
+def test_filters_and_question_that_exclude_each_other_find_nothing() -> None:
+    assert ask("cars").narrow(EventFilter(labels=("person",))) is None
+    assert ask("at the gate").narrow(EventFilter(cameras=("front",))) is None
+    narrowed = ask("cars at the gate today").narrow(
+        EventFilter(labels=("vehicle",), from_us=5, to_us=NOW - 1)
+    )
+    assert narrowed == EventFilter(
+        labels=("car",), cameras=("gate",), from_us=20_000 * DAY, to_us=NOW - 1
+    )
+
+
+@pytest.mark.parametrize("text", ["", "?!", "the", "\0\n", "x" * 100_000, "last last last"])
+def test_nonsense_is_no_error(text: str) -> None:
+    assert len(ask(text).words) <= 16
