@@ -119,7 +119,7 @@ def open_or_gone() -> Iterator[None]:
         return
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def house() -> Iterator[House]:
     with open_directory() as folder:
         hour = _store_hour(folder / "data" / "footage")
@@ -177,7 +177,7 @@ def _save_ledger(control: Path) -> None:
             assert json.loads(answer.readline())["ok"]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=_ARGUMENTS)
@@ -185,7 +185,7 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def signed_in(chromium: Browser, house: House) -> Iterator[Page]:
     """The page of somebody who opened the one-time link."""
     context = chromium.new_context(viewport={"width": 1280, "height": 800})
