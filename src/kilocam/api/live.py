@@ -6,7 +6,7 @@ init segment. A problem is told as its JSON object and the socket closed with 40
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 
 from fastapi import FastAPI
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -14,15 +14,12 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from kilocam.api.identity import Identity
 from kilocam.api.known import KnownCameras
 from kilocam.api.problems import Problem, Translator
+from kilocam.api.sockets import SEND_S, close, refuse, send_until_gone
 from kilocam.core import KilocamError
 from kilocam.fleet import Role
 from kilocam.playback import LiveInit, LiveMessage, Playback
 
-SEND_S = 20.0
-"""A viewer that takes nothing for so long has gone without a word."""
 VIEWERS = 500
-_REASON_BYTES = 120
-"""A close frame holds 123 bytes of reason (RFC 6455 section 5.5)."""
 
 
 class LivePictures:
@@ -62,11 +59,11 @@ class LivePictures:
         self._watching += 1
         try:
             await self._serve(socket)
-            await _close(socket, 1000, "")
+            await close(socket, 1000)
         except KilocamError as error:
-            await self._tell(socket, self._translator.problem(error))
+            await refuse(socket, self._translator.problem(error))
         except TimeoutError:
-            await _close(socket, 1008, "the viewer takes no pictures")
+            await close(socket, 1008, "the viewer takes no pictures")
         except WebSocketDisconnect:
             pass
         finally:
@@ -80,22 +77,7 @@ class LivePictures:
         caller = await self._identity.caller(socket)
         caller.need(Role.VIEWER, "watch_live")
         key = await self._cameras.key(caller.tenant, str(socket.path_params["id"]))
-        sending = asyncio.create_task(_send(socket, self._playback.live(key)))
-        listening = asyncio.create_task(_until_gone(socket))
-        try:
-            await asyncio.wait({sending, listening}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in (sending, listening):
-                task.cancel()
-            await asyncio.wait({sending, listening})
-        if not sending.cancelled():
-            sending.result()
-
-    async def _tell(self, socket: WebSocket, problem: Problem) -> None:
-        with suppress(WebSocketDisconnect, TimeoutError):
-            async with asyncio.timeout(SEND_S):
-                await socket.send_json(problem.body())
-        await _close(socket, 4000 + problem.status, str(problem))
+        await send_until_gone(socket, _send(socket, self._playback.live(key)))
 
 
 async def _send(socket: WebSocket, messages: AsyncIterator[LiveMessage]) -> None:
@@ -105,19 +87,3 @@ async def _send(socket: WebSocket, messages: AsyncIterator[LiveMessage]) -> None
                 if isinstance(message, LiveInit):
                     await socket.send_json({"mime": message.mime})
                 await socket.send_bytes(message.data)
-
-
-async def _until_gone(socket: WebSocket) -> None:
-    """Viewers have nothing to say; what they say is thrown away."""
-    with suppress(WebSocketDisconnect):
-        while True:
-            message = await socket.receive()
-            if message["type"] == "websocket.disconnect":
-                return
-
-
-async def _close(socket: WebSocket, code: int, reason: str) -> None:
-    short = reason.encode()[:_REASON_BYTES].decode(errors="ignore")
-    # Where the viewer is gone there is nobody to tell: starlette raises either, by how it went.
-    with suppress(WebSocketDisconnect, RuntimeError):
-        await socket.close(code, short)

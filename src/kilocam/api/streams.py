@@ -7,7 +7,7 @@ there: a browser's EventSource sends `Last-Event-ID` by itself, a WebSocket is o
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 
 from fastapi import FastAPI
 from starlette.requests import HTTPConnection, Request
@@ -17,6 +17,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from kilocam.api.identity import Identity
 from kilocam.api.operations.events import Restricted, event_out, filter_of
 from kilocam.api.problems import Problem, Translator
+from kilocam.api.sockets import SEND_S, close, refuse, send_until_gone
 from kilocam.core import KilocamError
 from kilocam.fleet import Role
 from kilocam.insight import Cursor, Event, EventFilter, Feed, Unavailable, admits
@@ -24,13 +25,9 @@ from kilocam.insight import Cursor, Event, EventFilter, Feed, Unavailable, admit
 QUIET_S = 15.0
 """After so long without news a sign of life is sent, or proxies would close the connection."""
 AGAIN_S = 2.0
-SEND_S = 20.0
-"""A listener that takes nothing for so long has gone without a word."""
 LISTENERS = 500
 STREAM, SOCKET = "/v1/events/stream", "/v1/events/ws"
 _News = AsyncGenerator[tuple[Cursor, Event | None], None]
-_REASON_BYTES = 120
-"""A close frame holds 123 bytes of reason (RFC 6455 section 5.5)."""
 
 
 class EventStreams:
@@ -80,15 +77,11 @@ class EventStreams:
         await socket.accept()
         try:
             tenant, wanted, after = await self._begin(socket, "events_socket")
-            await self._tell_until_gone(socket, self._news(tenant, wanted, after))
+            await send_until_gone(socket, _tell(socket, self._news(tenant, wanted, after)))
         except KilocamError as error:
-            problem = self._translator.problem(error)
-            with suppress(WebSocketDisconnect, RuntimeError, TimeoutError):
-                async with asyncio.timeout(SEND_S):
-                    await socket.send_json(problem.body())
-            await _close(socket, 4000 + problem.status, str(problem))
+            await refuse(socket, self._translator.problem(error))
         except TimeoutError:
-            await _close(socket, 1008, "the listener takes nothing")
+            await close(socket, 1008, "the listener takes nothing")
         except WebSocketDisconnect:
             pass
 
@@ -134,18 +127,6 @@ class EventStreams:
                 else:
                     yield f"id: {place}\nevent: event\ndata: {_json(event)}\n\n"
 
-    async def _tell_until_gone(self, socket: WebSocket, news: _News) -> None:
-        telling = asyncio.create_task(_tell(socket, news))
-        listening = asyncio.create_task(_until_gone(socket))
-        try:
-            await asyncio.wait({telling, listening}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in (telling, listening):
-                task.cancel()
-            await asyncio.wait({telling, listening})
-        if not telling.cancelled():
-            telling.result()
-
 
 async def _tell(socket: WebSocket, news: _News) -> None:
     async with aclosing(news):
@@ -153,22 +134,6 @@ async def _tell(socket: WebSocket, news: _News) -> None:
             body = "null" if event is None else _json(event)
             async with asyncio.timeout(SEND_S):
                 await socket.send_text(f'{{"after": "{place}", "event": {body}}}')
-
-
-async def _until_gone(socket: WebSocket) -> None:
-    """Listeners have nothing to say; what they say is thrown away."""
-    with suppress(WebSocketDisconnect):
-        while True:
-            message = await socket.receive()
-            if message["type"] == "websocket.disconnect":
-                return
-
-
-async def _close(socket: WebSocket, code: int, reason: str) -> None:
-    short = reason.encode()[:_REASON_BYTES].decode(errors="ignore")
-    # Where the listener is gone there is nobody to tell: starlette raises either, by how it went.
-    with suppress(WebSocketDisconnect, RuntimeError):
-        await socket.close(code, short)
 
 
 def _json(event: Event) -> str:
