@@ -1,4 +1,4 @@
-"""A recorder's own small server: footage by range, live, where it lies, and "read eagerly".
+"""A recorder's own small server: footage by range, live, and where it lies.
 
 Owns: the Unix socket of a recorder and both sides of what is spoken on it.
 Never does: anything but `record` and `core`; it neither decodes nor knows tenants' rights.

@@ -64,11 +64,6 @@ class RangesClient:
         async with self._ask({"op": "status"}) as (_, values):
             return wire.status_from_json(values)
 
-    async def eager(self, key: CameraKey, seconds: float) -> None:
-        """Have this camera read with short turns for a while, as when it is watched."""
-        async with self._ask(_request("eager", key, seconds=seconds)):
-            pass
-
     @contextlib.asynccontextmanager
     async def _ask(
         self, request: wire.Json

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import logging
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
@@ -25,7 +26,8 @@ _PATH_LIMIT = 107
 _REQUEST_S = 5.0
 _SEND_S = 30.0
 _BATCH = 1 << 20
-_EAGER_LIMIT_S = 60.0
+HINT_S = 4.0
+"""A camera that is followed is told so this often; a hint holds for 10 s (`Ingest.watch`)."""
 _log = logging.getLogger(__name__)
 
 
@@ -57,18 +59,20 @@ class RangesServer:
         socket: Path,
         writer: Recorder,
         archive: Archive,
-        eager: Callable[[CameraKey, bool], None] | None = None,
+        watch: Callable[[CameraKey], None] | None = None,
         *,
         follower_bytes: int = QUEUE_BYTES,
+        hint_s: float = HINT_S,
     ) -> None:
-        """`eager(key, True)` asks for short turns of a camera, `eager(key, False)` ends that."""
+        """`watch(key)` asks for short turns of a camera; called again each `hint_s` seconds."""
         self._socket = socket
         self._writer = writer
         self._archive = archive
-        self._eager = eager
+        self._watch = watch
         self._follower_bytes = follower_bytes
-        self._held: dict[CameraKey, int] = {}
-        self._timers: set[asyncio.TimerHandle] = set()
+        self._hint_s = hint_s
+        self._followed: Counter[CameraKey] = Counter()
+        self._hinting: asyncio.Task[None] | None = None
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -91,18 +95,18 @@ class RangesServer:
             )
         finally:
             os.umask(before)
+        self._hinting = asyncio.create_task(self._hint())
 
     async def close(self) -> None:
         """Stop listening and end every connection."""
         if self._server is not None:
             self._server.close()
-        for task in self._tasks:
+        tasks = [*self._tasks, *filter(None, [self._hinting])]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         if self._server is not None:
             await self._server.wait_closed()
-        for timer in self._timers:
-            timer.cancel()
         self._socket.unlink(missing_ok=True)
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -151,12 +155,9 @@ class RangesServer:
                 await self._range(writer, request)
             case "follow":
                 await self._follow(reader, writer, wire.key_of(request))
-            case "eager":
-                self._hold_for(wire.key_of(request), request.get("seconds"))
-                await self._line(writer, {"ok": True})
             case other:
                 raise LocalProtocolError(
-                    f"unknown op {other!r}; known are range, follow, where, status, eager"
+                    f"unknown op {other!r}; known are range, follow, where, status"
                 )
 
     async def _line(self, writer: asyncio.StreamWriter, values: wire.Json) -> None:
@@ -183,14 +184,16 @@ class RangesServer:
     ) -> None:
         follower = Follower(self._follower_bytes)
         self._writer.tap(key, follower.take_in)
-        self._hold(key)
+        self._followed[key] += 1
+        if self._watch is not None:
+            self._watch(key)
         gone = asyncio.create_task(reader.read(1))
         try:
             await self._line(writer, {"ok": True})
             await self._pump(writer, follower, gone)
         finally:
             self._writer.untap(key, follower.take_in)
-            self._release(key)
+            self._followed -= Counter([key])
             gone.cancel()
             with contextlib.suppress(asyncio.CancelledError, OSError):
                 await gone
@@ -218,30 +221,12 @@ class RangesServer:
                 parts += (pack_piece(opened.origin, number, piece), piece.payload)
             await self._send(writer, b"".join(parts))
 
-    def _hold_for(self, key: CameraKey, seconds: object) -> None:
-        if not isinstance(seconds, int | float) or not 0 < seconds <= _EAGER_LIMIT_S:
-            raise LocalProtocolError(f"seconds is {seconds!r}; give 0 to {_EAGER_LIMIT_S:.0f}")
-        self._hold(key)
-        timer: asyncio.TimerHandle
-
-        def end() -> None:
-            self._timers.discard(timer)
-            self._release(key)
-
-        timer = asyncio.get_running_loop().call_later(seconds, end)
-        self._timers.add(timer)
-
-    def _hold(self, key: CameraKey) -> None:
-        self._held[key] = self._held.get(key, 0) + 1
-        if self._held[key] == 1 and self._eager is not None:
-            self._eager(key, True)
-
-    def _release(self, key: CameraKey) -> None:
-        self._held[key] -= 1
-        if not self._held[key]:
-            del self._held[key]
-            if self._eager is not None:
-                self._eager(key, False)
+    async def _hint(self) -> None:
+        """One hint would not do: it ends, and a camera that connects anew does not know of it."""
+        while self._watch is not None:
+            await asyncio.sleep(self._hint_s)
+            for key in self._followed:
+                self._watch(key)
 
 
 def _session_record(opened: Opened) -> tuple[bytes, bytes]:

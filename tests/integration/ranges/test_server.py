@@ -34,7 +34,7 @@ class House:
     socket: Path
     writer: LogWriter
     server: RangesServer
-    eager: list[tuple[CameraKey, bool]] = field(default_factory=list)
+    watched: list[CameraKey] = field(default_factory=list)
 
     @property
     def client(self) -> RangesClient:
@@ -54,25 +54,28 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
     options = LogOptions(reserve=0, gather_us=1000, seal_size=20_000)
     writer = LogWriter([log], "r0", options, clock=FakeClock(START_US))
     await asyncio.to_thread(writer.start)
-    eager: list[tuple[CameraKey, bool]] = []
+    watched: list[CameraKey] = []
     server = RangesServer(
         socket,
         writer,
         Archive([log]),
-        lambda key, on: eager.append((key, on)),
+        watched.append,
         follower_bytes=100_000,
+        hint_s=0.01,
     )
     await server.start()
     try:
-        yield House(log, socket, writer, server, eager)
+        yield House(log, socket, writer, server, watched)
     finally:
         await server.close()
         await asyncio.to_thread(writer.close)
 
 
-async def eventually(house: House, expected: list[tuple[CameraKey, bool]]) -> None:
+async def heard(house: House, key: CameraKey, times: int = 1) -> None:
+    """Wait until short turns of a camera were asked for `times` more."""
+    before = house.watched.count(key)
     async with asyncio.timeout(10):
-        while house.eager != expected:
+        while house.watched.count(key) < before + times:
             await asyncio.sleep(0.005)
 
 
@@ -101,7 +104,7 @@ async def test_records_travel_byte_for_byte_as_stored(house: House) -> None:
 async def test_a_follower_hears_pieces_as_they_are_appended(house: House) -> None:
     following = house.client.follow(GATE)
     first = asyncio.ensure_future(anext(following))
-    await eventually(house, [(GATE, True)])
+    await heard(house, GATE)
     house.open()
     house.open(YARD)
     made = stretch(pieces=3)
@@ -114,10 +117,11 @@ async def test_a_follower_hears_pieces_as_they_are_appended(house: House) -> Non
     house.append(later)
     assert await anext(following) == (session(GATE, 2, house.writer.epoch), later[0])
     await following.aclose()
-    await eventually(house, [(GATE, True), (GATE, False)])
 
 
-async def test_two_followers_hear_the_same_and_eager_lasts_until_both_left(house: House) -> None:
+async def test_two_followers_hear_the_same_and_short_turns_last_until_both_left(
+    house: House,
+) -> None:
     one, two = house.client.follow(GATE), house.client.follow(GATE)
     first, second = asyncio.ensure_future(anext(one)), asyncio.ensure_future(anext(two))
     async with asyncio.timeout(10):
@@ -129,9 +133,17 @@ async def test_two_followers_hear_the_same_and_eager_lasts_until_both_left(house
     await one.aclose()
     house.append(stretch(start_us=START_US + S, pieces=1))
     await anext(two)
-    assert house.eager == [(GATE, True)]
+    await heard(house, GATE, times=3)
     await two.aclose()
-    await eventually(house, [(GATE, True), (GATE, False)])
+    async with asyncio.timeout(10):
+        while _taps(house):
+            await asyncio.sleep(0.005)
+    house.watched.clear()
+    other = house.client.follow(YARD)
+    waiting = asyncio.ensure_future(anext(other))
+    await heard(house, YARD, times=3)
+    assert GATE not in house.watched
+    waiting.cancel()
 
 
 def _taps(house: House) -> tuple[object, ...]:
@@ -157,7 +169,7 @@ async def test_a_follower_that_does_not_read_loses_only_its_own_pieces(house: Ho
 async def test_a_slow_client_is_told_of_the_cut(house: House) -> None:
     following = house.client.follow(GATE)
     first = asyncio.ensure_future(anext(following))
-    await eventually(house, [(GATE, True)])
+    await heard(house, GATE)
     house.open()
     made = stretch(pieces=300, size=20_000)
     house.append(made)  # at once: no turn of the loop lets the server send
@@ -189,12 +201,10 @@ async def test_local_readers_find_the_newest_records_through_the_recorder(house:
     assert SocketLiveView([house.log / "nobody.sock"]).where(GATE, 0, 1) is None
 
 
-async def test_status_and_eager(house: House) -> None:
+async def test_status(house: House) -> None:
     house.open()
     status = await house.client.status()
     assert (status.recorder, status.cameras, status.epoch) == ("r0", 1, house.writer.epoch)
-    await house.client.eager(YARD, 0.05)
-    await eventually(house, [(YARD, True), (YARD, False)])
 
 
 async def test_the_socket_is_its_owners_only(house: House) -> None:
@@ -208,7 +218,6 @@ async def test_the_socket_is_its_owners_only(house: House) -> None:
         (b'{"op": "erase"}\n', "unknown op 'erase'; known are range, follow, where"),
         (b'{"op": "range", "tenant": "T", "camera": "c"}\n', "tenant id 'T' is not valid"),
         (b'{"op": "range", "tenant": "t", "camera": "c"}\n', "from_us is None; give micro"),
-        (b'{"op": "eager", "tenant": "t", "camera": "c", "seconds": 1e9}\n', "give 0 to 60"),
         (b"x" * 200_000 + b"\n", "the request is longer than 64 KiB"),
     ],
 )
@@ -233,7 +242,7 @@ async def test_no_recorder_is_said_in_one_line(tmp_path: Path) -> None:
 async def test_a_recorder_that_ends_ends_its_followers(house: House) -> None:
     following = house.client.follow(GATE)
     first = asyncio.ensure_future(anext(following))
-    await eventually(house, [(GATE, True)])
+    await heard(house, GATE)
     await house.server.close()
     with pytest.raises(RecorderUnreachableError):
         await first
@@ -261,5 +270,5 @@ async def test_a_path_too_long_for_a_socket_is_said_in_one_line(house: House) ->
 
 
 async def test_a_refusal_reaches_the_caller(house: House) -> None:
-    with pytest.raises(LocalProtocolError, match="give 0 to 60"):
-        await house.client.eager(GATE, 3600)
+    with pytest.raises(LocalProtocolError, match="tenant id 'T' is not valid"):
+        await anext(house.client.follow(CameraKey("T", "gate")))

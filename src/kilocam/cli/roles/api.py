@@ -24,7 +24,6 @@ from kilocam.cli.camera_figures import BoardReader
 from kilocam.cli.child import Child
 from kilocam.cli.installation import RECORDER, Installation
 from kilocam.cli.messages import SCHEMAS, bus_target
-from kilocam.cli.roles.api_follow import EagerFollow
 from kilocam.database import Database
 from kilocam.fleet import Fleet, Keyring, Sessions, Use
 from kilocam.insight import Bell, Feed, Insight
@@ -87,7 +86,7 @@ async def main(child: Child) -> None:
         playback = await stack.enter_async_context(
             Playback(
                 archive,
-                EagerFollow(RangesClient(sockets[0])),
+                RangesClient(sockets[0]),
                 _capability_keys(installation.keyring),
             )
         )

@@ -18,7 +18,7 @@ from kilocam.cli.child import Child
 from kilocam.cli.installation import Installation
 from kilocam.cli.messages import SCHEMAS, bus_target
 from kilocam.cli.roles.gop_feed import GopFeed
-from kilocam.core import CameraKey, GapCause, KilocamError, SystemClock
+from kilocam.core import GapCause, KilocamError, SystemClock
 from kilocam.fleet import Keyring, Seal
 from kilocam.ingest import Ingest, TcpDialler
 from kilocam.ranges import RangesServer
@@ -64,12 +64,8 @@ async def _record(
         epoch=writer.epoch,
     )
 
-    def eager(key: CameraKey, wanted: bool) -> None:
-        if wanted:
-            ingest.watch(key)
-
     server = RangesServer(
-        installation.data.ranges(child.name), writer, Archive(installation.footage), eager
+        installation.data.ranges(child.name), writer, Archive(installation.footage), ingest.watch
     )
     await server.start()
     # What lives now lives as long as the process: keep the collector away from it.
