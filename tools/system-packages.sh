@@ -2,7 +2,7 @@
 system_packages() {
   wanted="ffmpeg gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
     gstreamer1.0-plugins-ugly gstreamer1.0-libav gir1.2-gst-rtsp-server-1.0 gir1.2-gst-plugins-base-1.0 python3-gi
-    chromium espeak-ng"
+    chromium espeak-ng gcc g++"
   missing=""
   for package in $wanted; do
     dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing="$missing $package"

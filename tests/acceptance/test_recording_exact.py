@@ -1,7 +1,7 @@
 """Footage is exact: what an RTSP server of others plays from a file comes back by `kilocam export`.
 
-The servers that facts.md names beside gst-rtsp-server cannot be used here: this Debian has no
-live555, and VLC's RTSP server sends over UDP only (it answers 461 to TCP).
+The servers are gst-rtsp-server and live555. VLC's cannot be used: it sends over UDP only and
+answers 461 to TCP.
 """
 
 import subprocess
@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from bench.recording import EVER, process, recorder, until
+from tests.acceptance.live555_film import live555_film
 
 from kilocam.bitstream import NalKind, nal_kind
 from kilocam.core import CameraKey, format_time
@@ -26,20 +27,19 @@ FILM = (
     "-c:v libx264 -preset veryfast -bf 2 -g 50 -c:a aac -b:a 64k"
 )
 CAMERA = CameraKey("default", "cam0")
+pytestmark = pytest.mark.timeout(300)  # the first run compiles live555
 
 
 @contextmanager
-def served(film: Path) -> Iterator[str]:
-    script = Path(__file__).with_name("gst_film.py")
-    argv = ["/usr/bin/python3", str(script), str(film)]
-    with process(argv, stdout=subprocess.PIPE) as running:
+def served(server: list[str], film: Path) -> Iterator[str]:
+    with process([*server, str(film)], stdout=subprocess.PIPE) as running:
         assert running.stdout is not None
         yield f"rtsp://127.0.0.1:{int(running.stdout.readline())}/film"
 
 
-def record_and_export(film: Path, folder: Path) -> MediaFile:
+def record_and_export(server: list[str], film: Path, folder: Path) -> MediaFile:
     """The first playing of the film, recorded and exported by the real commands."""
-    with served(film) as url, recorder(folder, [url]) as recording:
+    with served(server, film) as url, recorder(folder, [url]) as recording:
 
         def stored_us() -> int:
             marks = recording.archive().marks(CAMERA, *EVER)
@@ -75,18 +75,21 @@ def shown_us(track: FileTrack, at: int) -> float:
     return track.samples[at].pts * 1_000_000 / track.clock_rate
 
 
-@pytest.fixture(scope="module", params=["mp4", "mkv"])
+@pytest.fixture(scope="module", params=["gstreamer-mp4", "gstreamer-mkv", "live555-mkv"])
 def films(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[MediaFile, MediaFile]:
     """The film as it is, and as it was recorded and exported."""
     folder = tmp_path_factory.mktemp("exact")
-    source, film = folder / "film.mp4", folder / f"film.{request.param}"
+    name, suffix = request.param.split("-")
+    gstreamer = ["/usr/bin/python3", str(Path(__file__).with_name("gst_film.py"))]
+    server = gstreamer if name == "gstreamer" else [str(live555_film())]
+    source, film = folder / "film.mp4", folder / f"film.{suffix}"
     subprocess.run([*FILM.split(), str(source)], check=True, timeout=60)
     if film != source:  # Matroska knows milliseconds only: half of what the source may be off
         copy = ["ffmpeg", "-v", "error", "-i", str(source), "-c", "copy", str(film)]
         subprocess.run(copy, check=True, timeout=60)
-    return open_media(source), record_and_export(film, folder)
+    return open_media(source), record_and_export(server, film, folder)
 
 
 def test_every_slice_comes_back_in_order_with_the_same_parameter_sets(
