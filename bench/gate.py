@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from kilocam.analyse import cache_directory
 from kilocam.analyse.gate import RateGate
-from kilocam.bitstream import NalKind, QpReader, nal_kind
+from kilocam.cli.bench.windows import complexities
 from kilocam.media import VideoEncoding, decode_pictures, encode_media
 
 Grey = NDArray[np.uint8]
@@ -32,22 +32,11 @@ ENCODINGS = {
 }
 
 
-def complexities(pictures: Iterator[Grey], encoding: VideoEncoding) -> list[float]:
-    """Mean size x 2^(QP/6) of every fourth P-frame, by window."""
+def weighed(pictures: Iterator[Grey], encoding: VideoEncoding) -> list[float]:
+    """The complexity of each window that has some P-frames."""
     video = encode_media("bench", pictures, encoding=encoding).video
     assert video is not None
-    sets = {nal_kind(nal): nal for nal in video.parameter_sets}
-    reader = QpReader(sets[NalKind.SPS], sets[NalKind.PPS])
-    windows: list[list[float]] = []
-    for sample in video.samples:
-        if sample.key:
-            windows.append([])
-            continue
-        slices = [nal for nal in sample.units if nal_kind(nal) == NalKind.SLICE]
-        qp = reader.qp(slices[0][:40]) if slices else None
-        if qp is not None:
-            windows[-1].append(sum(map(len, slices)) * 2 ** (qp / 6))
-    return [float(np.mean(window[3::4])) for window in windows if len(window) > 8]
+    return [each for each in complexities(video) if each]
 
 
 def noisy(pictures: Sequence[Grey], sigma: float, seed: int) -> Iterator[Grey]:
@@ -75,11 +64,11 @@ def main() -> None:
     for sigma in (1, 3, 6):
         for kind, encoding in ENCODINGS.items():
             gate = RateGate()
-            calm = complexities(noisy([quiet] * options.pictures, sigma, 1), encoding)
+            calm = weighed(noisy([quiet] * options.pictures, sigma, 1), encoding)
             passed = [gate.busy(value) for value in calm]
             shares = {"sigma": sigma, "bit rate": kind, "quiet": passed[LEARNT:]}
             for scene, pictures in (("busy", street), ("far walker", walker)):
-                values = complexities(noisy(pictures, sigma, 2), encoding)
+                values = weighed(noisy(pictures, sigma, 2), encoding)
                 shares[scene] = [gate.busy(value, learn=False) for value in values]
             results.append(
                 {k: round(float(np.mean(v)), 2) if isinstance(v, list) else v

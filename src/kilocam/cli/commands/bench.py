@@ -23,6 +23,18 @@ def record(*, cameras: int, seconds: float, as_json: bool) -> None:
     _show(dataclasses.asdict(measure_record(cameras, seconds)), as_json=as_json)
 
 
+@bench.command()
+@click.option("--seconds", type=click.FloatRange(1), default=30, show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+def analyse(*, seconds: float, as_json: bool) -> None:
+    """Analysis: gate, decoder, difference and detector on a still scene and on a street."""
+    from kilocam.analyse import cache_directory, models_directory
+    from kilocam.cli.bench.analyse import measure_analyse, scenes
+
+    films = scenes(cache_directory(), width=640, height=360, fps=15, bitrate_kbps=256)
+    _show(measure_analyse(films, seconds, models_directory()), as_json=as_json)
+
+
 def _show(figures: Mapping[str, object], *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(figures))
