@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from kilocam.cli import supervise_exec
 from kilocam.cli.supervise_process import Process, explain_status
 from kilocam.cli.supervise_pulse import Heartbeats, Pulse, probe_forever
+from kilocam.cli.supervise_spare import Spare
 from kilocam.cli.supervise_spec import (
     Backoff,
     ChildSpec,
@@ -56,6 +57,7 @@ class Keeper:
         self._failures = 0
         self._reason = ""
         self._froze = False
+        self._spare: Spare | None = None
         self._state = ChildState.WAITING
         self._since_us = now_us()
 
@@ -99,6 +101,7 @@ class Keeper:
                     break
                 await self._wait_before_next(reason, time.monotonic() - began)
         finally:
+            self._drop_spare()
             self._enter(ChildState.STOPPED)
             self._ended.set()
 
@@ -139,28 +142,34 @@ class Keeper:
             self._pid = None
 
     async def _live_role(self, spec: RoleChild) -> str:
-        beats = Heartbeats(self._pulse)
+        spare, self._spare = self._spare, None
+        if spare is not None and not spare.go():
+            spare = None
+        if spare is None:
+            beats = Heartbeats(self._pulse)
+            process = self._start_role(spec, beats)
+        else:
+            beats, process = spare.beats, spare.process
+            beats.pulse = self._pulse
         try:
-            try:
-                process = self._start_role(spec, beats.child_end)
-            finally:
-                beats.started()
             reason = await self._stay_with(process, signal.SIGTERM)
         finally:
             beats.close()
         failed = process.exited.done() and process.exited.result() > 0
         return f"{reason}: {self._pulse.says}" if failed and self._pulse.says else reason
 
-    def _start_role(self, spec: RoleChild, beat_fd: int) -> Process:
+    def _start_role(self, spec: RoleChild, beats: Heartbeats, go_fd: int = -1) -> Process:
+        """With `go_fd` a spare for one that seems to be frozen."""
         envelope = {
             "name": spec.name,
             "role": spec.role,
             "entry": spec.entry,
             "parent": os.getpid(),
-            "beat_fd": beat_fd,
+            "beat_fd": beats.child_end,
             "nice": spec.nice,
             "run_dir": str(self._run_dir),
-            "froze": self._froze,
+            "froze": self._froze or go_fd >= 0,
+            "go_fd": go_fd,
             "config": dict(spec.config),
         }
         # Settings reach a child as our values, in memory: `KILOCAM_...` may hold secrets.
@@ -172,10 +181,36 @@ class Keeper:
                 env=env | dict(spec.env),
                 stdin=stdin,
                 output=_STDERR,
-                pass_fds=(beat_fd,),
+                pass_fds=(beats.child_end, go_fd)[: 1 + (go_fd >= 0)],
             )
+        except BaseException:
+            beats.close()
+            raise
         finally:
+            beats.started()
             os.close(stdin)
+
+    def _keep_spare(self) -> None:
+        """Have a successor ready, all but started, while a child seems to be frozen."""
+        spec, pulse = self.spec, self._pulse
+        seems_frozen = pulse.alive and pulse.silent_s >= spec.limits.silence_s / 2
+        if not seems_frozen:
+            self._drop_spare()
+        elif self._spare is None and isinstance(spec, RoleChild):
+            beats = Heartbeats(Pulse())
+            waits, goes = os.pipe2(os.O_CLOEXEC)
+            try:
+                self._spare = Spare(self._start_role(spec, beats, waits), beats, goes)
+            except OSError:
+                os.close(goes)
+                raise
+            finally:
+                os.close(waits)
+
+    def _drop_spare(self) -> None:
+        if self._spare is not None:
+            self._spare.drop()
+            self._spare = None
 
     async def _live_engine(self, spec: EngineChild) -> str:
         prepared = await self._unless_stopped(spec.prepare(), spec.limits.start_s)
@@ -231,8 +266,10 @@ class Keeper:
         last = time.monotonic()
         try:
             while True:
-                await _either(process, self._stop, _TICK_S)
+                left_s = self.spec.limits.silence_s - self._pulse.silent_s
+                await _either(process, self._stop, max(0.01, min(_TICK_S, left_s)))
                 if process.exited.done():
+                    self._drop_spare()
                     self._froze = False
                     return explain_status(process.exited.result())
                 if self._stop.is_set():
@@ -245,6 +282,7 @@ class Keeper:
                 if reason := self._too_silent():
                     self._froze = self._pulse.alive
                     return await _put_down(process, reason)
+                self._keep_spare()
         finally:
             process.kill()
 

@@ -43,7 +43,7 @@ class Heartbeats:
     """
 
     def __init__(self, pulse: Pulse) -> None:
-        self._pulse = pulse
+        self.pulse = pulse
         self._buffer = bytearray()
         self._loop = asyncio.get_running_loop()
         self._read, self.child_end = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
@@ -83,9 +83,9 @@ class Heartbeats:
 
     def _take(self, line: bytes | bytearray) -> None:
         message = json.loads(line)
-        self._pulse.says = str(message.get("state", ""))
-        self._pulse.figures = {str(k): float(v) for k, v in message.get("figures", {}).items()}
-        self._pulse.beat(ready=message.get("ready") is True)
+        self.pulse.says = str(message.get("state", ""))
+        self.pulse.figures = {str(k): float(v) for k, v in message.get("figures", {}).items()}
+        self.pulse.beat(ready=message.get("ready") is True)
 
 
 async def probe_forever(

@@ -189,7 +189,8 @@ class Stream:
             return False
         media_us = cut.last_ts * 1_000_000 // self._rate
         arrival_us = self._arrival.at(now_us)
-        if cut.flags & PieceFlag.DISCONTINUITY:
+        # Most pieces have no flag, and an operation on flags costs more than all the rest here.
+        if cut.flags is not PieceFlag.NONE and cut.flags & PieceFlag.DISCONTINUITY:
             self._clock.restart(media_us, arrival_us)
             return True
         return self._clock.observe(media_us, arrival_us)

@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import signal
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -16,7 +17,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from kilocam.cli.bench.processes import Meter, busy_percent
 from kilocam.core import ConfigError, KilocamError
@@ -36,6 +37,7 @@ class RecordFigures:
 
     cameras: int
     seconds: float
+    """Of each round."""
     machine_busy_percent_before: float
     cpu_percent_of_core: float
     cpu_percent_of_core_per_camera: float
@@ -48,10 +50,27 @@ class RecordFigures:
     ffmpeg_rss_mb_per_camera: float
     ratio: float
     """ffmpeg's share of a core per camera ÷ ours."""
+    rounds: list[dict[str, float]]
+    """Each round's figures; those above are the medians over all rounds, each by itself."""
 
 
-def measure_record(cameras: int, seconds: float) -> RecordFigures:
+class _Round(NamedTuple):
+    """What was measured in one stretch of time, both sides in the same."""
+
+    wall_s: float
+    cpu_percent_of_core: float
+    rss_mb: float
+    stored_mb_per_s: float
+    simulator_cpu_percent_of_core: float
+    ffmpeg_cpu_percent_of_core_per_camera: float
+    ffmpeg_rss_mb_per_camera: float
+    ratio: float
+
+
+def measure_record(cameras: int, seconds: float, rounds: int) -> RecordFigures:
     """Record `cameras` simulated cameras (640x360, 15 fps, 256 kbit/s, key frame every 2 s).
+
+    All processes are started once and then measured for `seconds`, `rounds` times.
 
     Raises:
         ConfigError: ffmpeg is missing.
@@ -68,27 +87,49 @@ def measure_record(cameras: int, seconds: float) -> RecordFigures:
         copies = stack.enter_context(_ffmpegs(ffmpeg, folder, url, min(FFMPEGS, cameras)))
         time.sleep(_SETTLE_S)
         footage = folder / "data" / "footage"
-        stored = _size(footage)
-        meters = Meter([recorder]), Meter(copies), Meter([simulator])
-        time.sleep(seconds)
-        ours, theirs, played = (meter.stop() for meter in meters)
-        stored = _size(footage) - stored
-    each = ours.cpu_percent_of_core / cameras
-    other = theirs.cpu_percent_of_core / len(copies)
+        found = [
+            _round(footage, cameras, seconds, (recorder, simulator, copies)) for _ in range(rounds)
+        ]
+    middle = _Round(*map(statistics.median, zip(*found, strict=True)))
     return RecordFigures(
         cameras=cameras,
-        seconds=round(ours.wall_s, 2),
+        seconds=round(middle.wall_s, 2),
         machine_busy_percent_before=round(busy, 1),
-        cpu_percent_of_core=round(ours.cpu_percent_of_core, 2),
-        cpu_percent_of_core_per_camera=round(each, 4),
-        rss_mb=round(ours.rss_mb, 1),
-        rss_mb_per_camera=round(ours.rss_mb / cameras, 3),
-        stored_mb_per_s=round(stored / ours.wall_s / 1e6, 2),
-        simulator_cpu_percent_of_core=round(played.cpu_percent_of_core, 1),
+        cpu_percent_of_core=round(middle.cpu_percent_of_core, 2),
+        cpu_percent_of_core_per_camera=round(middle.cpu_percent_of_core / cameras, 4),
+        rss_mb=round(middle.rss_mb, 1),
+        rss_mb_per_camera=round(middle.rss_mb / cameras, 3),
+        stored_mb_per_s=round(middle.stored_mb_per_s, 2),
+        simulator_cpu_percent_of_core=round(middle.simulator_cpu_percent_of_core, 1),
         ffmpeg_processes=len(copies),
-        ffmpeg_cpu_percent_of_core_per_camera=round(other, 4),
-        ffmpeg_rss_mb_per_camera=round(theirs.rss_mb / len(copies), 2),
-        ratio=round(other / each, 2),
+        ffmpeg_cpu_percent_of_core_per_camera=round(
+            middle.ffmpeg_cpu_percent_of_core_per_camera, 4
+        ),
+        ffmpeg_rss_mb_per_camera=round(middle.ffmpeg_rss_mb_per_camera, 2),
+        ratio=round(middle.ratio, 2),
+        rounds=[
+            {name: round(value, 4) for name, value in each._asdict().items()} for each in found
+        ],
+    )
+
+
+def _round(footage: Path, cameras: int, seconds: float, pids: tuple[int, int, list[int]]) -> _Round:
+    recorder, simulator, copies = pids
+    stored = _size(footage)
+    meters = Meter([recorder]), Meter(copies), Meter([simulator])
+    time.sleep(seconds)
+    ours, theirs, played = (meter.stop() for meter in meters)
+    stored = _size(footage) - stored
+    other = theirs.cpu_percent_of_core / len(copies)
+    return _Round(
+        wall_s=ours.wall_s,
+        cpu_percent_of_core=ours.cpu_percent_of_core,
+        rss_mb=ours.rss_mb,
+        stored_mb_per_s=stored / ours.wall_s / 1e6,
+        simulator_cpu_percent_of_core=played.cpu_percent_of_core,
+        ffmpeg_cpu_percent_of_core_per_camera=other,
+        ffmpeg_rss_mb_per_camera=theirs.rss_mb / len(copies),
+        ratio=other * cameras / ours.cpu_percent_of_core,
     )
 
 

@@ -17,10 +17,11 @@ def bench() -> None:
 @bench.command()
 @click.option("--cameras", type=click.IntRange(1), default=100, show_default=True)
 @click.option("--seconds", type=click.FloatRange(1), default=20, show_default=True)
+@click.option("--rounds", type=click.IntRange(1), default=3, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
-def record(*, cameras: int, seconds: float, as_json: bool) -> None:
-    """Recording: the shipped recorder beside one ffmpeg process per camera."""
-    _show(dataclasses.asdict(measure_record(cameras, seconds)), as_json=as_json)
+def record(*, cameras: int, seconds: float, rounds: int, as_json: bool) -> None:
+    """Recording: the shipped recorder beside one ffmpeg process per camera; medians of rounds."""
+    _show(dataclasses.asdict(measure_record(cameras, seconds, rounds)), as_json=as_json)
 
 
 @bench.command()
