@@ -296,6 +296,12 @@ class House:
 
     # -- the truth --------------------------------------------------------------------------
 
+    @property
+    def ledger(self) -> Ledger:
+        """What was sent; after `end_cameras`."""
+        assert self._ledger is not None
+        return self._ledger
+
     def recorded(self) -> Recorded:
         """Stored against sent, for all cameras; after `stop`."""
         assert self._ledger is not None

@@ -1,0 +1,124 @@
+"""More windows than analysis can take: nobody starves, nothing is lost from the account.
+
+    python -m bench.overload --cameras 100 --seconds 180
+
+`kilocam up` and cameras that all show a street, half with a key frame each second, half each four.
+The workers get so little time that five times more windows are offered than looked at. Measured
+after 30 s of settling.
+"""
+
+import argparse
+import dataclasses
+import json
+import sys
+import time
+from dataclasses import dataclass, field
+
+from bench.looking import (
+    account,
+    load,
+    longest_unseen_s,
+    looks_per_camera,
+    overloaded,
+    street,
+    table,
+)
+from tests.fakes.house import house
+
+from kilocam.simulate import Group
+
+FAIR = 2.0
+
+
+@dataclass
+class Result:
+    """One run; `faults` is empty when every account is exact."""
+
+    cameras: int
+    seconds: float
+    packets: int = 0
+    windows: int = 0
+    looked: int = 0
+    skipped: dict[str, int] = field(default_factory=dict)
+    overload: float = 0.0
+    """Windows offered for one that was looked at, while it was measured."""
+    most_looks: int = 0
+    least_looks: int = 0
+    looks_by_interval: dict[str, float] = field(default_factory=dict)
+    """Mean of the cameras with this key frame interval."""
+    longest_unseen_s: float = 0.0
+    load_before: str = ""
+    faults: list[str] = field(default_factory=list)
+
+    @property
+    def unfairness(self) -> float:
+        """Most looked at / least looked at."""
+        return round(self.most_looks / max(self.least_looks, 1), 2)
+
+
+def prove(cameras: int, seconds: float, *, factor: float = 5.0, settling_s: float = 30.0) -> Result:
+    """One run."""
+    result = Result(cameras, seconds, load_before=load())
+    half = cameras // 2
+    groups = [
+        Group(count=half, source=street(1.0)),
+        Group(count=cameras - half, source=street(4.0)),
+    ]
+    with house(groups=groups) as it:
+        it.wait_ready(seconds=300)
+        it.wait_recording(180)
+        with overloaded(it, factor):
+            time.sleep(settling_s)
+            from_us = time.time_ns() // 1000
+            time.sleep(seconds)
+            to_us = time.time_ns() // 1000
+            # Windows that wait are looked at later; the measured time must not profit from that.
+        it.end_cameras()
+        found = account(it)
+        if it.stop() != 0:
+            result.faults.append("it did not stop cleanly")
+        truth = it.recorded()
+    in_time = [
+        row if row.looked_us is None or row.looked_us < to_us else dataclasses.replace(
+            row, outcome="later", looked_us=None
+        )
+        for row in found.kept
+    ]  # fmt: skip
+    looks, offered = looks_per_camera(in_time, cameras, from_us, to_us)
+    result.overload = round(offered / max(sum(looks), 1), 2)
+    result.most_looks, result.least_looks = max(looks), min(looks)
+    result.looks_by_interval = {
+        "1 s": round(sum(looks[:half]) / half, 1),
+        "4 s": round(sum(looks[half:]) / (cameras - half), 1),
+    }
+    result.longest_unseen_s = round(max(longest_unseen_s(in_time, cameras, from_us, to_us)), 1)
+    result.packets = truth.packets
+    result.windows, result.looked, result.skipped = found.stored, found.looked, found.skipped
+    result.faults += found.faults + truth.differences + [f"gap: {gap}" for gap in truth.gaps]
+    return result
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--cameras", type=int, default=100)
+    parser.add_argument("--seconds", type=float, default=180)
+    parser.add_argument("--factor", type=float, default=5.0, help="offered for one looked at")
+    given = parser.parse_args()
+    result = prove(given.cameras, given.seconds, factor=given.factor)
+    print(json.dumps({**dataclasses.asdict(result), "unfairness": result.unfairness}, indent=1))
+    rows = [
+        ("accounts that differ", len(result.faults), "0", not result.faults),
+        ("looks of the least looked at", result.least_looks, ">= 1", result.least_looks >= 1),
+        (
+            "most / least looked at",
+            result.unfairness,
+            f"<= {FAIR:g}",
+            result.unfairness <= FAIR,
+        ),
+    ]
+    print(table(rows))
+    return 0 if all(held for *_, held in rows) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
