@@ -12,8 +12,8 @@ from kilocam.core import Clock
 
 TICK_US = 10_000
 SLOTS = 64
-COARSE = 4
-"""Turns of 100 ms and more start at every fourth tick only: fewer, fuller rounds."""
+COARSE = 5
+"""Turns of 100 ms and more start at every fifth tick only: fewer, fuller rounds."""
 BUFFER_BYTES = 1 << 20
 LAG_US = 2_000_000
 

@@ -46,6 +46,14 @@ class Disk:
         finally:
             os.close(fd)
 
+    def forget(self, file: Path) -> None:
+        """Let the kernel drop what it caches of a file; what is on stable storage stays there."""
+        fd = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+        finally:
+            os.close(fd)
+
     def unlink(self, file: Path) -> None:
         """Delete a file."""
         file.unlink(missing_ok=True)

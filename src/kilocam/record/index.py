@@ -114,13 +114,15 @@ class Tally:
             data = self._entries[key] = bytearray()
         data += _ENTRY.pack(*entry)
         sequence = entry.sequence
-        self.last_sequence = max(self.last_sequence, sequence)
+        if sequence > self.last_sequence:  # noqa: PLR1730 - `max` costs three times as much
+            self.last_sequence = sequence
         if self.first_sequence == 0 or sequence < self.first_sequence:
             self.first_sequence = sequence
         if entry.kind == Kind.SESSION:
             return  # one that began days ago says nothing of what this file covers
         end = entry.wall_us + entry.duration_us
-        self.last_us = max(self.last_us, end)
+        if end > self.last_us:  # noqa: PLR1730
+            self.last_us = end
         if self.first_us == 0 or entry.wall_us < self.first_us:
             self.first_us = entry.wall_us
 

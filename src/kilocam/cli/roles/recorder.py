@@ -26,6 +26,8 @@ from kilocam.record import Archive, LogOptions, LogWriter
 
 _log = logging.getLogger(__name__)
 _RETRY_S = 1.0
+_COLLECT = (20_000, 20, 20)
+"""Pieces wait for their write in thousands; they are no garbage, and looking for some costs 2 %."""
 
 
 async def main(child: Child) -> None:
@@ -71,6 +73,7 @@ async def _record(
     # What lives now lives as long as the process: keep the collector away from it.
     gc.collect()
     gc.freeze()
+    gc.set_threshold(*_COLLECT)
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [
