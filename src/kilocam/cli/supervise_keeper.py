@@ -197,13 +197,13 @@ class Keeper:
         if not seems_frozen:
             self._drop_spare()
         elif self._spare is None and isinstance(spec, RoleChild):
-            beats = Heartbeats(Pulse())
             waits, goes = os.pipe2(os.O_CLOEXEC)
+            beats = Heartbeats(Pulse())
             try:
                 self._spare = Spare(self._start_role(spec, beats, waits), beats, goes)
-            except OSError:
+            except OSError as error:  # the one that is silent may speak again: it must not suffer
                 os.close(goes)
-                raise
+                _log.warning("%s: no spare could be started: %s", spec.name, error)
             finally:
                 os.close(waits)
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from kilocam.cli.supervise_process import descendants
 from kilocam.cli.supervise_spec import (
     Backoff,
     ChildSpec,
@@ -134,6 +135,20 @@ async def test_a_frozen_child_is_killed_and_replaced(run_dir: Path, journal: Pat
         await until(lambda: child(supervisor, "a").restarts == 1 and supervisor.ready)
         assert gone(first)
         assert child(supervisor, "a").reason == "gave no sign of life for 2.5 s"
+
+
+@pytest.mark.asyncio
+async def test_the_spare_of_a_child_that_speaks_again_goes(run_dir: Path, journal: Path) -> None:
+    limits = Limits(silence_s=6)
+    async with running(run_dir, [role("a", "steady", journal, limits)]) as supervisor:
+        assert await supervisor.wait_ready()
+        first = child(supervisor, "a").pid
+        assert first is not None
+        os.kill(first, signal.SIGSTOP)
+        await until(lambda: len(descendants(os.getpid())) == 2)
+        os.kill(first, signal.SIGCONT)
+        await until(lambda: descendants(os.getpid()) == [first])
+        assert child(supervisor, "a").restarts == 0
 
 
 @pytest.mark.asyncio

@@ -20,6 +20,7 @@ from kilocam.record import (
     replay,
     verify_files,
 )
+from kilocam.record.disk import Disk
 
 S = 1_000_000
 DAY = 86_400 * S
@@ -350,3 +351,25 @@ def test_a_tap_hears_each_piece_until_it_is_removed(open_log: OpenLog) -> None:
     writer.untap(GATE, listen)
     writer.append(made[1])
     assert [found for _, found in heard] == made[:1]
+
+
+class _Remembering(Disk):
+    def __init__(self) -> None:
+        self.forgotten: list[str] = []
+
+    def forget(self, file: Path) -> None:
+        self.forgotten.append(file.name)
+        super().forget(file)
+
+
+def test_sealed_files_leave_the_cache_but_for_the_newest(open_log: OpenLog, tmp_path: Path) -> None:
+    disk = _Remembering()
+    writer = open_log(options=SMALL, disk=disk)
+    writer.open_session(session(GATE, 1, writer.epoch))
+    for made in stretch(pieces=12, size=1500):
+        writer.append(made)
+        assert writer.flush()
+    writer.close()
+    sealed = sorted(file.name for file in (tmp_path / "log").glob("*.kcw"))
+    assert len(sealed) > 2
+    assert disk.forgotten == sealed[:-1]
