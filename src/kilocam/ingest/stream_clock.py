@@ -33,7 +33,7 @@ class StreamClock:
         if self._offset is None:
             self._restart(delta, arrival_us)
             return False
-        # Runs for every piece: comparisons, as `min` and `max` cost three times as much.
+        # Runs for every piece: comparisons, cheaper than `min` and `max`.
         if delta < self._low:  # noqa: PLR1730
             self._low = delta
         target = self._low

@@ -114,7 +114,7 @@ class Tally:
             data = self._entries[key] = bytearray()
         data += _ENTRY.pack(*entry)
         sequence = entry.sequence
-        if sequence > self.last_sequence:  # noqa: PLR1730 - `max` costs three times as much
+        if sequence > self.last_sequence:  # noqa: PLR1730 - cheaper than `max`, for every piece
             self.last_sequence = sequence
         if self.first_sequence == 0 or sequence < self.first_sequence:
             self.first_sequence = sequence

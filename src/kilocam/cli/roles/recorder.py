@@ -27,7 +27,7 @@ from kilocam.record import Archive, LogOptions, LogWriter
 _log = logging.getLogger(__name__)
 _RETRY_S = 1.0
 _COLLECT = (20_000, 20, 20)
-"""Pieces wait for their write in thousands; they are no garbage, and looking for some costs 2 %."""
+"""Pieces wait for their write in thousands; they are no garbage: looking for some is wasted."""
 
 
 async def main(child: Child) -> None:
