@@ -99,7 +99,7 @@ def prove(cameras: int, seconds: float, settling_s: float = _SETTLING_S) -> Resu
         truth = it.recorded()
     result.packets = truth.packets
     result.faults += found.faults + truth.differences + [f"gap: {gap}" for gap in truth.gaps]
-    result.windows, result.looked, result.skipped = found.stored, found.looked, found.skipped
+    result.windows, result.looked, result.skipped = len(found.windows), found.looked, found.skipped
     result.longest_unseen_s = round(max(longest_unseen_s(found.kept, cameras, from_us, to_us)), 2)
     return result
 

