@@ -1,7 +1,7 @@
 """What the bytes of H.264 and AAC mean, without decoding them.
 
-Owns: NAL units, parameter sets, slice headers, access units, key frames, decoding times, the
-quantiser, AAC and G.711 headers, and the records MP4 wants of them.
+Owns: NAL units, parameter sets, slice headers, key frames, the quantiser, AAC headers, and the
+records MP4 wants of them.
 Never does: packets, files, input or output; it knows nothing else of ours.
 Start reading at: `nal.py`, then `sps.py`.
 """
@@ -15,14 +15,11 @@ from kilocam.bitstream.aac import (
 )
 from kilocam.bitstream.avc_config import build_avc_config, parse_avc_config
 from kilocam.bitstream.bits import BitReader, BitWriter
-from kilocam.bitstream.decoding_times import DecodingTimes, reorder_depth
 from kilocam.bitstream.errors import BitsExhausted, BitstreamError
-from kilocam.bitstream.g711 import g711_samples
 from kilocam.bitstream.nal import (
     NalKind,
     escape,
     is_picture,
-    join_annex_b,
     join_avcc,
     nal_kind,
     split_annex_b,
@@ -30,8 +27,6 @@ from kilocam.bitstream.nal import (
     unescape,
 )
 from kilocam.bitstream.pictures import (
-    AccessUnitBoundary,
-    access_units,
     is_first_slice,
     is_idr,
     is_key,
@@ -40,7 +35,6 @@ from kilocam.bitstream.pictures import (
 from kilocam.bitstream.pps import Pps, parse_pps
 from kilocam.bitstream.quantiser import QpReader
 from kilocam.bitstream.slices import (
-    PictureOrder,
     SliceHeader,
     SliceKind,
     parse_slice_header,
@@ -49,32 +43,26 @@ from kilocam.bitstream.slices import (
 from kilocam.bitstream.sps import Sps, Vui, parse_sps
 
 __all__ = [
-    "AccessUnitBoundary",
     "AdtsHeader",
     "AudioSpecificConfig",
     "BitReader",
     "BitWriter",
     "BitsExhausted",
     "BitstreamError",
-    "DecodingTimes",
     "NalKind",
-    "PictureOrder",
     "Pps",
     "QpReader",
     "SliceHeader",
     "SliceKind",
     "Sps",
     "Vui",
-    "access_units",
     "build_avc_config",
     "escape",
-    "g711_samples",
     "is_first_slice",
     "is_idr",
     "is_key",
     "is_leading",
     "is_picture",
-    "join_annex_b",
     "join_avcc",
     "nal_kind",
     "parse_adts",
@@ -83,7 +71,6 @@ __all__ = [
     "parse_pps",
     "parse_slice_header",
     "parse_sps",
-    "reorder_depth",
     "slice_kind",
     "split_adts",
     "split_annex_b",

@@ -9,7 +9,6 @@ from enum import IntEnum
 from kilocam.bitstream.errors import BitstreamError
 
 _START = b"\x00\x00\x01"
-_LONG_START = b"\x00\x00\x00\x01"
 
 
 class NalKind(IntEnum):
@@ -54,11 +53,6 @@ def split_annex_b(data: bytes) -> list[bytes]:
     if _START not in data:
         return [data] if data else []
     return [nal for part in data.split(_START) if (nal := part.rstrip(b"\x00"))]
-
-
-def join_annex_b(nals: Iterable[bytes]) -> bytes:
-    """A byte stream with a four-byte start code before each NAL unit."""
-    return b"".join(part for nal in nals for part in (_LONG_START, nal))
 
 
 def split_avcc(data: bytes, length_size: int = 4) -> list[bytes]:

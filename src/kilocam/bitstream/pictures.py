@@ -1,6 +1,6 @@
-"""Access units of H.264: where they begin (section 7.4.1.2.4) and which can be started at."""
+"""Access units of H.264: what begins one (section 7.4.1.2.4) and which can be started at."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 from kilocam.bitstream.errors import BitstreamError
 from kilocam.bitstream.nal import NalKind, is_picture, nal_kind, unescape
@@ -78,36 +78,3 @@ def _sei_number(data: bytes, pos: int) -> tuple[int, int]:
         if data[pos - 1] != 255:
             break
     return value, pos
-
-
-class AccessUnitBoundary:
-    """Finds where access units begin in a sequence of NAL units without timestamps.
-
-    A picture begins with its first macroblock; arbitrary slice order (extended and some baseline
-    streams that no camera sends) is out of scope.
-    """
-
-    __slots__ = ("_pictured",)
-
-    def __init__(self) -> None:
-        self._pictured = False
-
-    def starts(self, nal: bytes) -> bool:
-        """Whether this NAL unit is the first of an access unit after the one before it."""
-        kind = nal_kind(nal)
-        begins = self._pictured and (is_leading(kind) or is_first_slice(nal))
-        self._pictured = is_picture(kind) or (self._pictured and not begins)
-        return begins
-
-
-def access_units(nals: Iterable[bytes]) -> Iterator[tuple[bytes, ...]]:
-    """Gather NAL units in decoding order into access units."""
-    boundary = AccessUnitBoundary()
-    unit: list[bytes] = []
-    for nal in nals:
-        if boundary.starts(nal):
-            yield tuple(unit)
-            unit = []
-        unit.append(nal)
-    if unit:
-        yield tuple(unit)

@@ -1,4 +1,4 @@
-"""H.264 slice headers up to the quantiser (section 7.3.3) and order of pictures (section 8.2.1)."""
+"""H.264 slice headers up to the quantiser (section 7.3.3)."""
 
 from dataclasses import dataclass
 from enum import IntEnum
@@ -44,14 +44,7 @@ class SliceHeader:
     poc_lsb: int
     delta_poc_bottom: int
     delta_poc: tuple[int, int]
-    forgets_all: bool
-    """memory_management_control_operation 5: the order of pictures starts anew."""
     qp: int
-
-    @property
-    def idr(self) -> bool:
-        """Whether it belongs to an instantaneous decoding refresh picture."""
-        return self.nal_kind == NalKind.IDR
 
 
 def parse_slice_header(nal: bytes, sps: Sps, pps: Pps) -> SliceHeader:
@@ -78,7 +71,8 @@ def parse_slice_header(nal: bytes, sps: Sps, pps: Pps) -> SliceHeader:
     if pps.redundant_pictures:
         bits.ue()
     _references(bits, sps, pps, kind, field=field)
-    forgets_all = _marking(bits, idr=unit == NalKind.IDR) if ref_idc else False
+    if ref_idc:
+        _skip_marking(bits, idr=unit == NalKind.IDR)
     if pps.cabac and kind not in _INTRA:
         bits.ue()  # cabac_init_idc
     return SliceHeader(
@@ -94,7 +88,6 @@ def parse_slice_header(nal: bytes, sps: Sps, pps: Pps) -> SliceHeader:
         poc_lsb=poc_lsb,
         delta_poc_bottom=delta_bottom,
         delta_poc=delta,
-        forgets_all=forgets_all,
         qp=pps.init_qp + bits.se(),
     )
 
@@ -161,99 +154,14 @@ def _skip_weights(bits: BitReader, lists: tuple[int, ...], chroma_array_type: in
                     bits.se()
 
 
-def _marking(bits: BitReader, *, idr: bool) -> bool:
-    """Step over dec_ref_pic_marking(); whether operation 5 is in it (section 7.3.3.3)."""
+def _skip_marking(bits: BitReader, *, idr: bool) -> None:
+    """dec_ref_pic_marking(), section 7.3.3.3."""
     if idr:
         bits.u(2)
-        return False
-    forgets_all = False
-    if bits.flag():
+    elif bits.flag():
         while operation := bits.ue():
-            forgets_all = forgets_all or operation == 5
             if operation in (1, 2, 4, 6):
                 bits.ue()
             elif operation == 3:
                 bits.ue()
                 bits.ue()
-    return forgets_all
-
-
-class PictureOrder:
-    """Picture order counts of one coded video sequence after the other (section 8.2.1).
-
-    Hand in the first slice header of each picture in decoding order; within a sequence, pictures
-    are shown by growing count.
-    """
-
-    __slots__ = ("_frame_num", "_lsb", "_msb", "_offset", "_sps")
-
-    def __init__(self, sps: Sps) -> None:
-        self._sps = sps
-        self._msb = self._lsb = 0
-        self._frame_num = self._offset = 0
-
-    def count(self, header: SliceHeader) -> int:
-        """PicOrderCnt of this picture; an IDR picture starts again at its own."""
-        if self._sps.poc_type == 0:
-            return self._by_lsb(header)
-        self._follow_frame_num(header)
-        order = self._by_cycle(header) if self._sps.poc_type == 1 else self._by_frame_num(header)
-        if header.forgets_all:
-            self._frame_num = self._offset = 0
-            return 0
-        return order
-
-    def _by_lsb(self, header: SliceHeader) -> int:
-        """Type 0: the low bits stand in the slice, the high ones follow the last reference."""
-        if header.idr:
-            self._msb = self._lsb = 0
-        period = 1 << self._sps.poc_lsb_bits
-        msb = self._msb
-        if header.poc_lsb < self._lsb and self._lsb - header.poc_lsb >= period // 2:
-            msb += period
-        elif header.poc_lsb > self._lsb and header.poc_lsb - self._lsb > period // 2:
-            msb -= period
-        top = msb + header.poc_lsb
-        bottom = top + header.delta_poc_bottom
-        order = top if header.field else min(top, bottom)
-        if header.forgets_all:
-            # Counted again from here: a frame's earlier field is 0 (section 8.2.1).
-            self._msb = 0
-            self._lsb = 0 if header.bottom or header.field else top - order
-            return 0
-        if header.ref_idc:
-            self._msb, self._lsb = msb, header.poc_lsb
-        return order
-
-    def _follow_frame_num(self, header: SliceHeader) -> None:
-        if header.idr:
-            self._offset = 0
-        elif self._frame_num > header.frame_num:
-            self._offset += 1 << self._sps.frame_num_bits
-        self._frame_num = header.frame_num
-
-    def _by_frame_num(self, header: SliceHeader) -> int:
-        """Type 2: pictures are shown as they come."""
-        if header.idr:
-            return 0
-        return 2 * (self._offset + header.frame_num) - (0 if header.ref_idc else 1)
-
-    def _by_cycle(self, header: SliceHeader) -> int:
-        """Type 1: an expected step per reference frame, corrected by the slice."""
-        sps = self._sps
-        cycle = len(sps.offsets_for_ref_frame)
-        number = self._offset + header.frame_num if cycle else 0
-        if header.ref_idc == 0 and number > 0:
-            number -= 1
-        expected = 0
-        if number > 0:
-            rounds, within = divmod(number - 1, cycle)
-            expected = rounds * sum(sps.offsets_for_ref_frame)
-            expected += sum(sps.offsets_for_ref_frame[: within + 1])
-        if header.ref_idc == 0:
-            expected += sps.offset_for_non_ref_pic
-        first = expected + header.delta_poc[0]
-        if header.field:
-            return first + (sps.offset_for_top_to_bottom if header.bottom else 0)
-        second = first + sps.offset_for_top_to_bottom + header.delta_poc[1]
-        return min(first, second)

@@ -3,7 +3,6 @@ import pytest
 from kilocam.bitstream import (
     AudioSpecificConfig,
     BitstreamError,
-    g711_samples,
     parse_adts,
     parse_audio_config,
     split_adts,
@@ -72,8 +71,3 @@ def test_adts_with_a_reserved_rate_or_several_blocks_is_an_error() -> None:
     frame[6] |= 1
     with pytest.raises(BitstreamError, match="several"):
         parse_adts(bytes(frame))
-
-
-def test_a_byte_of_g711_is_a_sample() -> None:
-    assert g711_samples(160) == 160
-    assert g711_samples(320, channels=2) == 160

@@ -3,7 +3,6 @@ import pytest
 from kilocam.bitstream import (
     BitstreamError,
     escape,
-    join_annex_b,
     join_avcc,
     split_annex_b,
     split_avcc,
@@ -28,10 +27,6 @@ def test_bytes_before_the_first_start_code_are_a_nal_unit() -> None:
 def test_bytes_without_start_code_are_one_nal_unit_as_they_are() -> None:
     assert split_annex_b(A + b"\0") == [A + b"\0"]
     assert split_annex_b(b"") == []
-
-
-def test_a_byte_stream_is_split_as_it_was_joined() -> None:
-    assert split_annex_b(join_annex_b([A, B, C])) == [A, B, C]
 
 
 def test_a_sample_is_split_as_it_was_joined() -> None:

@@ -1,23 +1,9 @@
-import pytest
-
-from kilocam.bitstream import access_units, is_first_slice, is_key
+from kilocam.bitstream import is_first_slice, is_key
 
 SPS, PPS, SEI, AUD = b"\x67\x64", b"\x68\xef", b"\x06\x05\x01\x00\x80", b"\x09\xf0"
 IDR, P, P_REST, FILLER = b"\x65\x88\x80", b"\x41\x9a\x00", b"\x41\x4a\x00", b"\x0c\xff\x80"
 I_SLICE = b"\x41\x88\x80"  # first_mb 0, slice_type 7
 RECOVERY = b"\x06\x06\x02\x11\x10\x80"
-
-
-@pytest.mark.parametrize("leading", [SPS, PPS, SEI, AUD])
-def test_what_stands_before_a_picture_begins_its_access_unit(leading: bytes) -> None:
-    assert list(access_units([P, leading, P])) == [(P,), (leading, P)]
-
-
-def test_slices_of_one_picture_stay_together() -> None:
-    assert list(access_units([AUD, IDR, P_REST, FILLER, P, P_REST])) == [
-        (AUD, IDR, P_REST, FILLER),
-        (P, P_REST),
-    ]
 
 
 def test_only_a_slice_at_the_first_macroblock_is_a_first_slice() -> None:

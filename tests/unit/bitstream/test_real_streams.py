@@ -5,12 +5,9 @@ from collections.abc import Callable
 import pytest
 
 from kilocam.bitstream import (
-    DecodingTimes,
     NalKind,
-    PictureOrder,
     QpReader,
     SliceHeader,
-    access_units,
     is_idr,
     is_key,
     is_picture,
@@ -18,7 +15,6 @@ from kilocam.bitstream import (
     parse_pps,
     parse_slice_header,
     parse_sps,
-    reorder_depth,
     split_annex_b,
 )
 
@@ -127,38 +123,6 @@ def test_the_quantiser_is_read_from_the_first_64_bytes(stream: list[Packet]) -> 
     reader = QpReader(*_sets(stream))
     slices = [nal for p in stream for nal in split_annex_b(p[3]) if is_picture(nal_kind(nal))]
     assert [reader.qp(nal[:64]) for nal in slices] == [h.qp for h in _headers(stream)]
-
-
-def test_pictures_are_shown_in_the_order_of_their_counts(stream: list[Packet]) -> None:
-    order = PictureOrder(parse_sps(_sets(stream)[0]))
-    firsts = [header for header in _headers(stream) if header.first_mb == 0]
-    shown: list[tuple[int, int, int]] = []
-    sequence = 0
-    for header, (pts, *_) in zip(firsts, stream, strict=True):
-        sequence += header.idr
-        shown.append((sequence, order.count(header), pts))
-    assert [pts for *_, pts in sorted(shown)] == sorted(pts for pts, *_ in stream)
-
-
-def test_decoding_times_are_the_encoders(stream: list[Packet]) -> None:
-    sps = parse_sps(_sets(stream)[0])
-    times = DecodingTimes(sps.reorder_frames, 3600)
-    assert [times.next(pts) for pts, *_ in stream] == [dts for _, dts, *_ in stream]
-    assert times.late == 0
-
-
-def test_the_depth_of_reordering_is_learnt_from_a_gop(stream: list[Packet]) -> None:
-    depth = reorder_depth(pts for pts, *_ in stream)
-    assert depth <= parse_sps(_sets(stream)[0]).reorder_frames
-    times = DecodingTimes(depth, 3600)
-    decoded = [times.next(pts) for pts, *_ in stream]
-    assert decoded == sorted(decoded)
-    assert all(dts <= pts for dts, (pts, *_) in zip(decoded, stream, strict=True))
-
-
-def test_access_units_are_the_encoders_packets(stream: list[Packet]) -> None:
-    units = list(access_units(nal for p in stream for nal in split_annex_b(p[3])))
-    assert units == [tuple(split_annex_b(p[3])) for p in stream]
 
 
 def test_key_frames_are_the_encoders(stream: list[Packet]) -> None:

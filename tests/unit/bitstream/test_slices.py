@@ -1,4 +1,4 @@
-"""Slice headers and picture order counts that no encoder at hand makes."""
+"""Slice headers that no encoder at hand makes."""
 
 from dataclasses import replace
 
@@ -7,10 +7,8 @@ import pytest
 from kilocam.bitstream import (
     BitstreamError,
     BitWriter,
-    PictureOrder,
     Pps,
     QpReader,
-    SliceHeader,
     SliceKind,
     Sps,
     Vui,
@@ -30,12 +28,6 @@ PPS = Pps(
     id=0, sps_id=0, cabac=True, bottom_field_order=False, slice_groups=1, refs_l0=1, refs_l1=1,
     weighted=False, weighted_bipred=0, init_qp=26, redundant_pictures=False,
 )  # fmt: skip
-HEADER = SliceHeader(
-    nal_kind=1, ref_idc=1, first_mb=0, kind=SliceKind.P, pps_id=0, frame_num=0, field=False,
-    bottom=False, idr_pic_id=0, poc_lsb=0, delta_poc_bottom=0, delta_poc=(0, 0),
-    forgets_all=False, qp=26,
-)  # fmt: skip
-IDR = replace(HEADER, nal_kind=5, kind=SliceKind.I)
 
 
 def _nal(*fields: tuple[str, int], header: int = 0x41) -> bytes:
@@ -58,12 +50,10 @@ def test_a_field_says_which_it_is() -> None:
     assert (header.field, header.bottom, header.poc_lsb, header.qp) == (True, True, 6, 30)
 
 
-def test_marking_that_forgets_all_references_is_seen() -> None:
+def test_marking_of_references_is_stepped_over() -> None:
     nal = _nal(("ue", 0), ("ue", 2), ("ue", 0), ("4", 3), ("4", 6), ("1", 1), ("ue", 1), ("ue", 0),
                ("ue", 3), ("ue", 0), ("ue", 0), ("ue", 5), ("ue", 0), ("se", -3))  # fmt: skip
-    header = parse_slice_header(nal, SPS, PPS)
-    assert header.forgets_all
-    assert header.qp == 23
+    assert parse_slice_header(nal, SPS, PPS).qp == 23
 
 
 def test_redundant_pictures_and_colour_planes_are_stepped_over() -> None:
@@ -97,42 +87,3 @@ def test_a_quantiser_without_readable_parameter_sets_is_none() -> None:
     reader = QpReader(b"\x67\x64", b"")
     assert not reader.usable
     assert reader.qp(b"\x41\x9a\x26\x21" * 10) is None
-
-
-def test_counts_by_low_bits_wrap_in_both_directions() -> None:
-    order = PictureOrder(SPS)
-    counts = [order.count(IDR)]
-    counts += [order.count(replace(HEADER, poc_lsb=lsb)) for lsb in (6, 12, 2)]
-    assert counts == [0, 6, 12, 18]
-    assert order.count(replace(HEADER, ref_idc=0, poc_lsb=14)) == 14
-    assert order.count(replace(HEADER, poc_lsb=8)) == 24
-
-
-def test_counts_by_low_bits_start_again_where_all_is_forgotten() -> None:
-    order = PictureOrder(SPS)
-    order.count(IDR)
-    order.count(replace(HEADER, poc_lsb=12))
-    assert order.count(replace(HEADER, poc_lsb=14, forgets_all=True)) == 0
-    assert order.count(replace(HEADER, poc_lsb=2)) == 2
-
-
-def test_counts_by_frame_number_follow_decoding_order() -> None:
-    order = PictureOrder(replace(SPS, poc_type=2))
-    numbers = (1, 2, 15, 0, 1)
-    counts = [order.count(IDR), *(order.count(replace(HEADER, frame_num=n)) for n in numbers)]
-    assert counts == [0, 2, 4, 30, 32, 34]
-    assert order.count(replace(HEADER, frame_num=2, ref_idc=0)) == 35
-    assert order.count(replace(HEADER, frame_num=5, forgets_all=True)) == 0
-    assert order.count(replace(HEADER, frame_num=1)) == 2
-
-
-def test_counts_by_cycle_add_up_the_expected_steps() -> None:
-    sps = replace(SPS, poc_type=1, offsets_for_ref_frame=(4, 6), offset_for_non_ref_pic=-2)
-    order = PictureOrder(sps)
-    assert order.count(IDR) == 0
-    assert [order.count(replace(HEADER, frame_num=n)) for n in (1, 2, 3)] == [4, 10, 14]
-    assert order.count(replace(HEADER, frame_num=4, ref_idc=0)) == 14 - 2
-    assert order.count(replace(HEADER, frame_num=4, delta_poc=(3, 0))) == 23
-    bottom = replace(HEADER, frame_num=5, field=True, bottom=True)
-    tilted = PictureOrder(replace(sps, offset_for_top_to_bottom=1))
-    assert tilted.count(bottom) == 24 + 1
