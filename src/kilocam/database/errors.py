@@ -56,7 +56,9 @@ class UnknownTenant(DatabaseError):
     """The directory has no such tenant."""
 
     def __init__(self, tenant: str) -> None:
-        super().__init__(f"tenant {tenant!r} does not exist: add it with `kilocam tenant add`")
+        super().__init__(
+            f"tenant {tenant!r} does not exist: check its name; most belong to 'default'"
+        )
         self.tenant = tenant
 
 

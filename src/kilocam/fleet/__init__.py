@@ -6,6 +6,7 @@ Never does: HTTP; connect to a camera; show a credential.
 Start reading at: `fleet.py`, then `events.py`.
 """
 
+from kilocam.fleet.addresses import check_address
 from kilocam.fleet.control import Assignments, Declared, FleetControl
 from kilocam.fleet.errors import (
     Conflict,
@@ -73,4 +74,5 @@ __all__ = [
     "Unsealable",
     "Unset",
     "Use",
+    "check_address",
 ]

@@ -39,7 +39,8 @@ def _problem(url: str) -> str:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
     except ValueError:
-        return "has a host or port that is not valid"
+        hint = " (in a password write / as %2F, ? as %3F, # as %23)" if "@" in url else ""
+        return f"has a host or port that is not valid{hint}"
     if parts.scheme != "rtsp":
         return "is not rtsp://"
     return "" if host else "names no host"

@@ -45,7 +45,12 @@ class TcpDialler:
         camera of 16 Mbit/s then gets 6.7 through (docs/design/ingest.md).
         """
         loop = asyncio.get_running_loop()
-        found = await loop.getaddrinfo(*address, type=socket.SOCK_STREAM)
+        try:  # an address needs no lookup, which waits behind those of dead name servers
+            found = socket.getaddrinfo(
+                *address, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST
+            )
+        except socket.gaierror:
+            found = await loop.getaddrinfo(*address, type=socket.SOCK_STREAM)
         failure: OSError | None = None
         for family, kind, protocol, _, target in found:
             connection = socket.socket(family, kind, protocol)

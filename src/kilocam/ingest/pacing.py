@@ -18,6 +18,8 @@ HANDSHAKES_PER_SECOND = 500
 BASE_S = 0.5
 CAP_S = 8.0
 CALM_S = {GapCause.UNAUTHORIZED: 120.0, GapCause.NOT_FOUND: 30.0}
+PROBE_US = 30_000_000
+"""A prober that has not reported by then was removed; another camera may try."""
 HOST_CAUSES = frozenset({GapCause.REFUSED, GapCause.TIMED_OUT})
 
 
@@ -33,7 +35,7 @@ class _Host:
     def __init__(self) -> None:
         self.slots = asyncio.Semaphore(HANDSHAKES_PER_HOST)
         self.failing_since_us = 0
-        self.probing = False
+        self.probing_since_us = 0
         self.users = 0
 
 
@@ -68,9 +70,10 @@ class Pacing:
         entry = self._hosts.get(host)
         if entry is None or not entry.failing_since_us:
             return True
-        if entry.probing:
+        now = self._clock.monotonic_us()
+        if entry.probing_since_us and now - entry.probing_since_us < PROBE_US:
             return False
-        entry.probing = True
+        entry.probing_since_us = now
         return True
 
     def report(self, host: str, cause: GapCause | None) -> None:
@@ -79,10 +82,10 @@ class Pacing:
         if cause in HOST_CAUSES:
             entry = entry or self._hosts.setdefault(host, _Host())
             entry.failing_since_us = entry.failing_since_us or self._clock.monotonic_us()
-            entry.probing = False
+            entry.probing_since_us = 0
         elif entry is not None:
             entry.failing_since_us = 0
-            entry.probing = False
+            entry.probing_since_us = 0
             if not entry.users:
                 self._hosts.pop(host, None)
 

@@ -151,7 +151,8 @@ class PieceScanner:
                 if looking and gate is not None:
                     # 12 bytes of RTP header unless it has contributors or an extension
                     body = pos + 16 if b0 == 0x80 else pos + _header_end(data, pos, b0)
-                    kind = data[body] & 31
+                    # A header that lies about its length, or no payload, tells nothing: kind 0.
+                    kind = data[body] & 31 if body + 1 < following else 0
                     if gate.skip and (kind == 1 or (kind == 28 and data[body + 1] & 31 == 1)):
                         gate.skip -= 1  # a P-frame that is not sampled: the usual case, inlined
                         looking = _SEEN

@@ -158,7 +158,9 @@ async def test_a_value_that_cannot_be_taken_is_told_in_one_line(
 async def test_an_unknown_tenant_is_told_in_one_line(house: House) -> None:
     with pytest.raises(NotFound) as caught:
         await house.fleet.cameras("nobody")
-    assert str(caught.value) == ("tenant 'nobody' does not exist: add it with `kilocam tenant add`")
+    assert str(caught.value) == (
+        "tenant 'nobody' does not exist: check its name; most belong to 'default'"
+    )
 
 
 async def test_lists_come_in_pages(house: House) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from kilocam.cli.assignment import AssignedCamera, read_assignment, write_assignment
-from kilocam.cli.commands.up import parse_roles
+from kilocam.cli.commands.up import check_cameras, parse_roles
 from kilocam.cli.data import DataDir
 from kilocam.cli.engines.postgres import EmbeddedPostgres
 from kilocam.cli.installation import RECORDER, Installation
@@ -34,6 +34,18 @@ def test_a_port_in_use_gets_one_line() -> None:
     assert str(caught.value) == (
         f"http address 127.0.0.1:{port}: Address already in use; "
         "stop the program that uses it or choose another with --http"
+    )
+
+
+def test_a_declared_camera_that_nobody_can_record_is_refused_before_the_start() -> None:
+    good = CameraSettings(id="yard", url="rtsp://cam/1")
+    check_cameras(Settings(camera=[good]))
+    bad = CameraSettings(id="gate", url="http://u:secret@cam/1")
+    with pytest.raises(ConfigError) as caught:
+        check_cameras(Settings(camera=[good, bad]))
+    assert str(caught.value) == (
+        "camera 'gate': address 'http://cam/1' is not rtsp://: "
+        "write it as rtsp://user:password@host:554/path"
     )
 
 

@@ -6,7 +6,7 @@ from random import Random
 import pytest
 
 from kilocam.core import GapCause, SystemClock
-from kilocam.ingest.pacing import CAP_S, HANDSHAKES_PER_HOST, Pacing, backoff_s
+from kilocam.ingest.pacing import CAP_S, HANDSHAKES_PER_HOST, PROBE_US, Pacing, backoff_s
 
 
 def test_backoff_grows_has_jitter_and_a_cap() -> None:
@@ -33,6 +33,23 @@ def test_while_a_host_is_down_one_camera_at_a_time_probes_it() -> None:
     assert pacing.may_try("nvr:554")
     pacing.report("nvr:554", None)
     assert pacing.may_try("nvr:554")
+    assert pacing.may_try("nvr:554")
+
+
+def test_a_prober_that_never_reports_is_followed_by_another() -> None:
+    class Clock(SystemClock):
+        now_us = 1
+
+        def monotonic_us(self) -> int:
+            return self.now_us
+
+    clock = Clock()
+    pacing = Pacing(clock)
+    pacing.report("nvr:554", GapCause.REFUSED)
+    assert pacing.may_try("nvr:554")
+    clock.now_us += PROBE_US - 1
+    assert not pacing.may_try("nvr:554")
+    clock.now_us += 1
     assert pacing.may_try("nvr:554")
 
 

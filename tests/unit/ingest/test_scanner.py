@@ -44,6 +44,19 @@ def test_any_split_of_the_stream_keeps_every_packet(sizes: list[int]) -> None:
     assert not any(cut.flags & (PieceFlag.LOST | PieceFlag.DAMAGED) for cut in cuts)
 
 
+@given(st.lists(st.tuples(st.integers(0x80, 0xBF), st.binary(min_size=8, max_size=40)), max_size=9))
+def test_a_header_that_lies_about_its_length_costs_no_packet(
+    packets: list[tuple[int, bytes]],
+) -> None:
+    framed = [
+        struct.pack(">BBHBBHI", 0x24, 0, 8 + len(body), first, 96, at, at * 3000) + body
+        for at, (first, body) in enumerate(packets)
+    ]
+    cuts = scan([b"".join(framed)])
+    assert b"".join(cut.payload for cut in cuts) == b"".join(framed)
+    assert sum(cut.packets for cut in cuts) == len(framed)
+
+
 def test_a_piece_spans_at_most_half_a_second_of_media() -> None:
     cuts = scan([Camera().gop(60)])
     assert len(cuts) > 4

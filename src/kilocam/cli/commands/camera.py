@@ -39,7 +39,7 @@ def add(
     added = Client.of(server, token, data).call(
         "POST", "/v1/cameras", query={"tenant": tenant}, body=body
     )
-    click.echo(f"camera {added['id']} is recorded from {added['url']}")
+    click.echo(f"camera {added['id']} is added, to be recorded from {added['url']}")
 
 
 @camera.command(name="list")

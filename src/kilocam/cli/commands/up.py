@@ -8,7 +8,8 @@ from kilocam.cli.data import DataDir
 from kilocam.cli.installation import Installation
 from kilocam.cli.up import ROLES, Up, free_address, listen_address
 from kilocam.core import ConfigError
-from kilocam.core.settings import load_settings
+from kilocam.core.settings import Settings, load_settings
+from kilocam.fleet import Invalid, check_address
 
 
 def parse_roles(text: str) -> tuple[str, ...]:
@@ -22,6 +23,20 @@ def parse_roles(text: str) -> tuple[str, ...]:
     return roles
 
 
+def check_cameras(settings: Settings) -> None:
+    """Refuse declared cameras with an address nobody can record from, before anything starts.
+
+    Raises:
+        ConfigError: names the camera and what is wrong.
+    """
+    for camera in settings.camera:
+        try:
+            for url in filter(None, (camera.url, camera.detect_url)):
+                check_address(camera.id, url)
+        except Invalid as error:
+            raise ConfigError(str(error)) from None
+
+
 @click.command()
 @click.option("--config", type=click.Path(path_type=Path, dir_okay=False), help="TOML file.")
 @click.option("--data", type=click.Path(path_type=Path), default=Path("data"), show_default=True)
@@ -31,5 +46,6 @@ def up(*, config: Path | None, data: Path, http: str | None, roles: str) -> None
     """Run until Ctrl-C; prints `ready http://HOST:PORT` when all roles serve."""
     chosen = parse_roles(roles)
     settings = load_settings(config)
+    check_cameras(settings)
     address = free_address(*listen_address(http or settings.http.listen))
     Up(Installation(DataDir(data), settings), address, chosen, click.echo).run()
