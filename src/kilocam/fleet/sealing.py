@@ -44,6 +44,8 @@ class Seal:
             )
         try:
             raw = base64.urlsafe_b64decode(body)
+            if base64.urlsafe_b64encode(raw).decode() != body:  # its last bits may say anything
+                raise ValueError("not as it was written")
             opened = AESGCM(key.secret).decrypt(raw[:_NONCE], raw[_NONCE:], context.encode())
         except (ValueError, InvalidTag):
             raise Unsealable(

@@ -115,7 +115,11 @@ def test_whatever_is_lost_no_unit_is_wrong_and_silent(
     )
     for unit in units:
         number, nals, size = unit.ts // 3600, film[unit.ts // 3600], len(unit.units)
-        if not unit.damaged:
+        if not unit.damaged and number in gaps and unit.units == nals[-size:]:
+            # A key frame that begins with parameter sets needs nothing of what came before them.
+            assert unit.key
+            assert unit.units[0][0] & 31 in (7, 9)
+        elif not unit.damaged:
             assert nals[:size] == unit.units
             # Without markers nothing tells what came after the last packet.
             assert size == len(nals) or (number == seen[-1] and not marked)

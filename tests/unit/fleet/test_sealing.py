@@ -25,11 +25,12 @@ def test_a_sealed_text_opens_nowhere_else(seal: Seal) -> None:
 
 
 def test_any_altered_character_is_noticed(seal: Seal) -> None:
-    sealed = seal.seal("secret", "a/b")
-    for at in range(len(sealed)):
-        other = "A" if sealed[at] != "A" else "B"
-        with pytest.raises(Unsealable):
-            seal.unseal(sealed[:at] + other + sealed[at + 1 :], "a/b")
+    for _ in range(20):  # how the last character is spared depends on the bits
+        sealed = seal.seal("secret", "a/b")
+        for at in range(len(sealed)):
+            other = "A" if sealed[at] != "A" else "B"
+            with pytest.raises(Unsealable):
+                seal.unseal(sealed[:at] + other + sealed[at + 1 :], "a/b")
 
 
 @pytest.mark.parametrize("text", ["", ".", "x", "x.y", "\udc80.\udc80"])
