@@ -12,11 +12,11 @@ has the event; `appear` where the truth is known from the footage, `event` from 
 import argparse
 import dataclasses
 import json
+import os
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from bench.looking import (
     BUSY_S,
@@ -24,18 +24,18 @@ from bench.looking import (
     FPS,
     Listener,
     News,
+    Run,
     account,
     entrance,
     load,
-    longest_unseen_s,
+    meters,
     percentile,
-    processor_seconds,
-    shares,
     street,
     table,
 )
 from tests.fakes.house import House, house
 
+from kilocam.cli.bench.processes import busy_percent
 from kilocam.media import StillSpec
 from kilocam.simulate import Group, Ledger
 
@@ -46,17 +46,10 @@ _LATE_S = 12.0
 _EARLY_US = 300_000
 
 
-@dataclass
-class Result:
-    """One run; `faults` is empty when every account is exact."""
+@dataclass(kw_only=True)
+class Result(Run):
+    """One run."""
 
-    cameras: int
-    seconds: float
-    packets: int = 0
-    windows: int = 0
-    looked: int = 0
-    skipped: dict[str, int] = field(default_factory=dict)
-    longest_unseen_s: float = 0.0
     events: int = 0
     event_s: dict[str, float] = field(default_factory=dict)
     """From the picture with which an event begins."""
@@ -66,13 +59,12 @@ class Result:
     appear_s: dict[str, float] = field(default_factory=dict)
     percent_of_core: dict[str, float] = field(default_factory=dict)
     machine_percent: float = 0.0
-    load_before: str = ""
-    faults: list[str] = field(default_factory=list)
+    """Of a core, by everything that ran."""
 
 
 def prove(cameras: int, seconds: float, settling_s: float = _SETTLING_S) -> Result:
     """One run."""
-    result = Result(cameras, seconds, load_before=load())
+    result = Result(cameras=cameras, seconds=seconds, load_before=load())
     busy = max(2, cameras // 10)
     appearing = busy // 2
     groups = [
@@ -85,11 +77,12 @@ def prove(cameras: int, seconds: float, settling_s: float = _SETTLING_S) -> Resu
         it.wait_recording(180)
         with Listener(it) as listener:
             time.sleep(settling_s)
-            from_us, before, idle = time.time_ns() // 1000, processor_seconds(it), _busy_s()
-            time.sleep(seconds)
+            from_us, used = time.time_ns() // 1000, meters(it)
+            result.machine_percent = round(busy_percent(seconds) * (os.cpu_count() or 1), 1)
             to_us = time.time_ns() // 1000
-            result.percent_of_core = shares(before, processor_seconds(it), seconds)
-            result.machine_percent = round((_busy_s() - idle) / seconds * 100, 1)
+            result.percent_of_core = {
+                name: round(meter.stop().cpu_percent_of_core, 1) for name, meter in used.items()
+            }
             it.end_cameras()
             found = account(it)
             news = listener.news()
@@ -97,10 +90,7 @@ def prove(cameras: int, seconds: float, settling_s: float = _SETTLING_S) -> Resu
         if it.stop() != 0:
             result.faults.append("it did not stop cleanly")
         truth = it.recorded()
-    result.packets = truth.packets
-    result.faults += found.faults + truth.differences + [f"gap: {gap}" for gap in truth.gaps]
-    result.windows, result.looked, result.skipped = len(found.windows), found.looked, found.skipped
-    result.longest_unseen_s = round(max(longest_unseen_s(found.kept, cameras, from_us, to_us)), 2)
+    result.judge(found, truth, from_us, to_us)
     return result
 
 
@@ -152,12 +142,6 @@ def _appearances(ledger: Ledger, camera: int, from_us: int, to_us: int) -> list[
 
 def _spread(waits: Sequence[float]) -> dict[str, float]:
     return {name: percentile(waits, q) for name, q in (("p50", 0.5), ("p95", 0.95), ("max", 1.0))}
-
-
-def _busy_s() -> float:
-    """Processor time of the machine that was not idle."""
-    fields = [int(each) for each in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
-    return (sum(fields) - fields[3] - fields[4]) / 100
 
 
 def main() -> int:

@@ -6,7 +6,6 @@ What `fleet.py`, `overload.py` and their small versions in the tests share.
 import asyncio
 import http.client
 import json
-import os
 import signal
 import threading
 import time
@@ -22,9 +21,10 @@ from urllib.parse import urlsplit
 import numpy as np
 import psutil
 from bench.recording import until
-from tests.fakes.house import House
+from tests.fakes.house import House, Recorded, tell
 
 from kilocam.analyse import cache_directory
+from kilocam.cli.bench.processes import Meter
 from kilocam.cli.data import DataDir
 from kilocam.cli.demo import DemoFootage
 from kilocam.cli.installation import Installation
@@ -66,6 +66,29 @@ def _encoding(key_interval_s: float) -> VideoEncoding:
         width=WIDTH, height=HEIGHT, fps=Fraction(FPS), bitrate_kbps=KBPS,
         key_interval_s=key_interval_s,
     )  # fmt: skip
+
+
+@dataclass(kw_only=True)
+class Run:
+    """What every such run tells; `faults` is empty when every account is exact."""
+
+    cameras: int
+    seconds: float
+    packets: int = 0
+    windows: int = 0
+    looked: int = 0
+    skipped: dict[str, int] = field(default_factory=dict)
+    longest_unseen_s: float = 0.0
+    load_before: str = ""
+    faults: list[str] = field(default_factory=list)
+
+    def judge(self, found: "Account", truth: Recorded, from_us: int, to_us: int) -> None:
+        """Take in the account of the windows and the recorder's, measured in [from, to)."""
+        self.packets = truth.packets
+        self.windows, self.looked, self.skipped = len(found.windows), found.looked, found.skipped
+        unseen = longest_unseen_s(found.kept, self.cameras, from_us, to_us)
+        self.longest_unseen_s = round(max(unseen), 2)
+        self.faults += found.faults + truth.differences + [f"gap: {gap}" for gap in truth.gaps]
 
 
 # -- the account -------------------------------------------------------------------------------
@@ -208,20 +231,9 @@ class Listener:
 # -- processors --------------------------------------------------------------------------------
 
 
-def processor_seconds(it: House) -> dict[str, float]:
-    """Processor time so far of each child of `up` with all its descendants."""
-    found = {}
-    for name in it.children():
-        with suppress(psutil.Error):
-            top = psutil.Process(it.pid(name))
-            family = [top, *top.children(recursive=True)]
-            found[name] = sum(sum(one.cpu_times()[:2]) for one in family)
-    return found
-
-
-def shares(before: dict[str, float], after: dict[str, float], seconds: float) -> dict[str, float]:
-    """Percent of a core in between."""
-    return {name: round((after[name] - before.get(name, 0.0)) / seconds * 100, 1) for name in after}
+def meters(it: House) -> dict[str, Meter]:
+    """Of each child of `up` with all its descendants."""
+    return {name: Meter([pid]) for name in it.children() if (pid := it.pid(name))}
 
 
 @contextmanager
@@ -236,11 +248,6 @@ def overloaded(it: House, factor: float) -> Iterator[None]:
         with suppress(psutil.Error):
             return [each.pid for each in psutil.Process(it.pid("analyst-0")).children()]
         return []
-
-    def tell(pids: Sequence[int], what: signal.Signals) -> None:
-        for pid in pids:
-            with suppress(ProcessLookupError):
-                os.kill(pid, what)
 
     def figures() -> tuple[float, float]:
         return it.figure("analyst-0", "offered"), it.figure("analyst-0", "looked")

@@ -15,9 +15,9 @@ import time
 from dataclasses import dataclass, field
 
 from bench.looking import (
+    Run,
     account,
     load,
-    longest_unseen_s,
     looks_per_camera,
     overloaded,
     street,
@@ -30,25 +30,16 @@ from kilocam.simulate import Group
 FAIR = 2.0
 
 
-@dataclass
-class Result:
-    """One run; `faults` is empty when every account is exact."""
+@dataclass(kw_only=True)
+class Result(Run):
+    """One run."""
 
-    cameras: int
-    seconds: float
-    packets: int = 0
-    windows: int = 0
-    looked: int = 0
-    skipped: dict[str, int] = field(default_factory=dict)
     overload: float = 0.0
     """Windows offered for one that was looked at, while it was measured."""
     most_looks: int = 0
     least_looks: int = 0
     looks_by_interval: dict[str, float] = field(default_factory=dict)
     """Mean of the cameras with this key frame interval."""
-    longest_unseen_s: float = 0.0
-    load_before: str = ""
-    faults: list[str] = field(default_factory=list)
 
     @property
     def unfairness(self) -> float:
@@ -58,7 +49,7 @@ class Result:
 
 def prove(cameras: int, seconds: float, *, factor: float = 5.0, settling_s: float = 30.0) -> Result:
     """One run."""
-    result = Result(cameras, seconds, load_before=load())
+    result = Result(cameras=cameras, seconds=seconds, load_before=load())
     half = cameras // 2
     groups = [
         Group(count=half, source=street(1.0)),
@@ -85,10 +76,7 @@ def prove(cameras: int, seconds: float, *, factor: float = 5.0, settling_s: floa
         "1 s": round(sum(looks[:half]) / half, 1),
         "4 s": round(sum(looks[half:]) / (cameras - half), 1),
     }
-    result.longest_unseen_s = round(max(longest_unseen_s(found.kept, cameras, from_us, to_us)), 1)
-    result.packets = truth.packets
-    result.windows, result.looked, result.skipped = len(found.windows), found.looked, found.skipped
-    result.faults += found.faults + truth.differences + [f"gap: {gap}" for gap in truth.gaps]
+    result.judge(found, truth, from_us, to_us)
     return result
 
 

@@ -23,7 +23,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -139,8 +139,7 @@ class House:
     def kill(self, name: str) -> int:
         """`kill -9`; the process it was."""
         pid = until(lambda: self.pid(name), 60, f"a process of {name}")
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+        tell([pid], signal.SIGKILL)
         return pid
 
     @contextmanager
@@ -151,10 +150,9 @@ class House:
 
         def hold() -> None:
             while not over.is_set():
-                for pid in _family(self.pid(name)) - stopped:
-                    with suppress(ProcessLookupError):
-                        os.kill(pid, signal.SIGSTOP)
-                    stopped.add(pid)
+                fresh = _family(self.pid(name)) - stopped
+                tell(fresh, signal.SIGSTOP)
+                stopped.update(fresh)
                 over.wait(0.2)
 
         holding = threading.Thread(target=hold)
@@ -164,9 +162,7 @@ class House:
         finally:
             over.set()
             holding.join()
-            for pid in stopped:
-                with suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGCONT)
+            tell(stopped, signal.SIGCONT)
 
     # -- waits ------------------------------------------------------------------------------
 
@@ -337,6 +333,13 @@ def _inner_gaps(archive: Archive, camera: int) -> list[Gap]:
     first = min(piece.wall_us for piece in pieces)
     last = max(piece.wall_us for piece in pieces)
     return [gap for gap in gaps(archive, camera) if gap.start_us >= first and gap.end_us <= last]
+
+
+def tell(pids: Iterable[int], what: signal.Signals) -> None:
+    """Send a signal to those that are still there."""
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, what)
 
 
 def _family(pid: int) -> set[int]:

@@ -181,7 +181,7 @@ class Keeper:
                 env=env | dict(spec.env),
                 stdin=stdin,
                 output=_STDERR,
-                pass_fds=(beats.child_end, go_fd)[: 1 + (go_fd >= 0)],
+                pass_fds=[fd for fd in (beats.child_end, go_fd) if fd >= 0],
             )
         except BaseException:
             beats.close()

@@ -305,8 +305,7 @@ class Lane:
     def _cool(self, sealed: Path) -> None:
         """Keep the newest sealed file cached, for those who look at what was just recorded.
 
-        Footage is written once and seldom read: it must not push all else out of memory. And pages
-        used again are cheap, while a virtual machine's fresh ones cost six times a copy into them.
+        Footage is written once and seldom read: it must not push all else out of memory.
         """
         before, self._cached = self._cached, sealed
         if before is not None:
