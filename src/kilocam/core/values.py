@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import IntFlag, StrEnum
+from typing import NamedTuple
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,9 +58,11 @@ class PieceFlag(IntFlag):
     """Bytes were skipped to find the next packet (resynchronisation)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Piece:
+class Piece(NamedTuple):
     """What one turn brought from one camera: whole packets, at most 0.5 s.
+
+    A tuple, unlike its neighbours: 2000 a second are made, and a frozen dataclass takes thrice as
+    long to make.
 
     Framed as in RFC 2326 section 10.12. The first packet of the session's reference track (video,
     else the first track) in `payload` has the extended (never wrapping) RTP timestamp `media_ts`

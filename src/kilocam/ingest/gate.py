@@ -23,10 +23,13 @@ class Gate:
         pps: picture parameter set, likewise.
     """
 
-    __slots__ = ("_pps", "_qp", "_reader", "_sampled", "_sps", "_stride", "pending", "skip")
+    __slots__ = ("_pps", "_qp", "_reader", "_sampled", "_sets", "_sps", "_stride",
+                 "pending", "skip")  # fmt: skip
 
     def __init__(self, sps: bytes = b"", pps: bytes = b"") -> None:
         self._sps, self._pps = sps, pps
+        self._sets = b""
+        """The aggregate that announced the last key frame: cameras repeat it with each."""
         self._reader: QpReader | None = None
         self._sampled = 0
         self._stride = 4
@@ -72,13 +75,16 @@ class Gate:
         if packed:
             return UNDECIDED
         if kind == _STAP_A:
-            return self._aggregate(data, body + 1, end)
+            return self._aggregate(data, body, end)
         if kind == 0 and data[body : body + 3] in (b"\0\0\1", b"\0\0\0"):
             return self._annex_b(data[body:end])
         return UNDECIDED
 
-    def _aggregate(self, data: bytes, pos: int, end: int) -> int:
-        verdict = UNDECIDED
+    def _aggregate(self, data: bytes, body: int, end: int) -> int:
+        if data[body:end] == self._sets:
+            self._key()
+            return BEGIN
+        verdict, pos = UNDECIDED, body + 1
         while pos + 2 < end:
             size = data[pos] << 8 | data[pos + 1]
             if size == 0:  # padding (quirk 29)
@@ -86,6 +92,7 @@ class Gate:
             inner = self.look(data, pos + 2, min(pos + 2 + size, end), packed=True)
             verdict = _stronger(verdict, inner)
             pos += 2 + size
+        self._sets = data[body:end] if verdict == BEGIN else b""
         return verdict
 
     def _annex_b(self, payload: bytes) -> int:
@@ -108,6 +115,7 @@ class Gate:
         return UNDECIDED
 
     def _renew(self) -> None:
+        self._sets = b""
         self._reader = QpReader(self._sps, self._pps) if self._sps and self._pps else None
 
     def _key(self) -> int:

@@ -58,8 +58,9 @@ class PieceScanner:
     """
 
     __slots__ = (
-        "_au_bytes", "_channels", "_expected", "_extended", "_flags", "_frames", "_gate", "_jump",
-        "_last_ts", "_limit", "_looking", "_marker", "_reference", "_tail", "messages", "skipped",
+        "_au_bytes", "_back", "_channels", "_expected", "_extended", "_flags", "_frames", "_gate",
+        "_jump", "_last_ts", "_limit", "_looking", "_marker", "_reference", "_tail", "messages",
+        "skipped",
     )  # fmt: skip
 
     def __init__(
@@ -78,6 +79,7 @@ class PieceScanner:
         self._gate = gate
         self._limit = int(clock_rate * max_piece_s)
         self._jump = int(clock_rate * jump_s)
+        self._back = _MASK - self._jump
         self._tail = b""
         self._expected = -1
         self._last_ts = -1
@@ -114,13 +116,15 @@ class PieceScanner:
         start = au_start = pos
         reference, starts, gate = self._reference, self._frames, self._gate
         expected, last_ts, marker = self._expected, self._last_ts, self._marker
-        looking, limit, jump, au_bytes = self._looking, self._limit, self._jump, self._au_bytes
+        looking, limit, au_bytes = self._looking, self._limit, self._au_bytes
+        jump, back = self._jump, self._back
         packets = frames = sampled = 0
         complexity = 0.0
         first_ts = key_ts = key_offset = -1
         flags, before = self._flags, last_ts
         stop = _NEED_MORE
-        while size - pos >= _HEAD_SIZE:
+        last = size - _HEAD_SIZE
+        while pos <= last:
             start_of_frame, length, b0, b1, seq, ts = _HEAD(data, pos)
             if start_of_frame not in starts or b0 & 0xC0 != 0x80:
                 stop = _OTHER
@@ -133,7 +137,7 @@ class PieceScanner:
                     if first_ts >= 0 and limit < (ts - first_ts) & _MASK < _HALF:
                         stop = _FULL
                         break
-                    if last_ts >= 0 and jump < (ts - last_ts) & _MASK < _MASK - jump:
+                    if last_ts >= 0 and jump < (ts - last_ts) & _MASK < back:
                         if pos > start:
                             stop = _FULL
                             break
@@ -174,18 +178,19 @@ class PieceScanner:
             self._flags = flags
             return pos, stop
         self._flags = PieceFlag.NONE
-        first = last = key = 0
+        first = newest = key = 0
         if first_ts >= 0:
             first = self._unwrap(before, first_ts)
-            last = first + _signed(last_ts - first_ts)
-            key = first + _signed(key_ts - first_ts)
-            self._extended = last
+            newest = first + _signed(last_ts - first_ts)
+            if key_offset >= 0:
+                key = first + _signed(key_ts - first_ts)
+            self._extended = newest
         cuts.append(
             Cut(
                 data[start:pos] if pos - start < size else data,
                 first_ts >= 0,
                 first,
-                last,
+                newest,
                 key_offset,
                 key,
                 flags,

@@ -161,15 +161,18 @@ class Stream:
             self._scanner.messages.clear()
         if not cuts:
             return
-        self.last_packet_us = self._arrival.at(now_us)
+        self.last_packet_us = arrival_us = self._arrival.at(now_us)
         if self._held is None:
             for cut in cuts:
-                self._keep(cut, now_us)
+                flags = cut.flags
+                if self._observe(cut, arrival_us):
+                    flags |= PieceFlag.DISCONTINUITY
+                self._emit(cut, flags, now_us)
             return
         self._held += cuts
         self._held_bytes += len(data)
         for cut in cuts:
-            self._observe(cut, now_us)
+            self._observe(cut, arrival_us)
         if now_us >= self._hold_until_us or self._held_bytes > HOLD_BYTES:
             self._release(now_us)
 
@@ -178,17 +181,10 @@ class Stream:
         for cut in held or ():
             self._emit(cut, cut.flags, now_us)
 
-    def _keep(self, cut: Cut, now_us: int) -> None:
-        flags = cut.flags
-        if self._observe(cut, now_us):
-            flags |= PieceFlag.DISCONTINUITY
-        self._emit(cut, flags, now_us)
-
-    def _observe(self, cut: Cut, now_us: int) -> bool:
+    def _observe(self, cut: Cut, arrival_us: int) -> bool:
         if not cut.media:
             return False
         media_us = cut.last_ts * 1_000_000 // self._rate
-        arrival_us = self._arrival.at(now_us)
         # Most pieces have no flag, and an operation on flags costs more than all the rest here.
         if cut.flags is not PieceFlag.NONE and cut.flags & PieceFlag.DISCONTINUITY:
             self._clock.restart(media_us, arrival_us)

@@ -19,17 +19,22 @@ SETTLING_US = 5_000_000
 class StreamClock:
     """Maps the media time of one session's reference track to wall time; all in microseconds."""
 
-    __slots__ = ("_buckets", "_last_us", "_low", "_low_until", "_offset", "_started_us")
+    __slots__ = ("_buckets", "_last_us", "_low", "_low_until", "_offset", "_started_us", "_steady")
 
     def __init__(self) -> None:
         self._buckets: deque[tuple[int, int]] = deque()
         self._started_us = self._last_us = 0
         self._low = self._low_until = 0
         self._offset: int | None = None
+        self._steady = False
+        """The mapping is where it should be; only a new minimum or bucket can move it."""
 
     def observe(self, media_us: int, arrival_us: int) -> bool:
         """Learn that `media_us` had arrived by `arrival_us`; True when the mapping had to step."""
         delta = arrival_us - media_us
+        if self._steady and delta >= self._low and arrival_us < self._low_until:
+            self._last_us = arrival_us
+            return False
         if self._offset is None:
             self._restart(delta, arrival_us)
             return False
@@ -39,7 +44,8 @@ class StreamClock:
         target = self._low
         if self._buckets and self._buckets[0][1] < target:
             target = self._buckets[0][1]
-        if arrival_us >= self._low_until:
+        turned = arrival_us >= self._low_until
+        if turned:
             self._turn_bucket(delta, arrival_us)
         error = target - self._offset
         if -STEP_US <= error <= STEP_US:
@@ -49,6 +55,7 @@ class StreamClock:
                 bend = (arrival_us - self._last_us) * MAX_BEND_PPM // 1_000_000
                 self._offset += max(-bend, min(bend, error))
             self._last_us = arrival_us
+            self._steady = self._offset == target and not turned
             return False
         self._restart(min(delta, self._low), arrival_us)
         return True
@@ -67,6 +74,7 @@ class StreamClock:
         self._offset = self._low = delta
         self._buckets.clear()
         self._started_us = self._last_us = arrival_us
+        self._steady = False
         self._low_until = arrival_us + BUCKET_US
 
     def _turn_bucket(self, delta: int, arrival_us: int) -> None:

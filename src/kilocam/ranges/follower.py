@@ -2,7 +2,6 @@
 
 import asyncio
 from collections import deque
-from dataclasses import replace
 
 from kilocam.core import Piece, PieceFlag, Session
 
@@ -31,7 +30,7 @@ class Follower:
                 self.dropped += 1
                 return
             self._skipping = False
-            piece = replace(piece, flags=piece.flags | PieceFlag.DISCONTINUITY)
+            piece = piece._replace(flags=piece.flags | PieceFlag.DISCONTINUITY)
         elif self._bytes + len(piece.payload) > self._limit and self._items:
             self.dropped += len(self._items)
             self._items.clear()

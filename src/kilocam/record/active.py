@@ -11,6 +11,8 @@ from kilocam.record.names import FileName
 from kilocam.record.ring import Item
 from kilocam.record.source import Opened, Source
 
+_PIECE = int(Kind.PIECE)
+
 
 class Batch:
     """Records packed for one write; they count only once it succeeded (I6)."""
@@ -163,7 +165,7 @@ def _piece_entry(offset: int, sequence: int, piece: Piece, length: int) -> Entry
         piece.session,
         length,
         piece.flags,
-        Kind.PIECE,
+        _PIECE,
     )
 
 

@@ -18,6 +18,7 @@ TOLERANCE_US = 2_000_000
 """A hole of at most this length without a typed gap is jitter, not loss (log.md, "Coverage")."""
 
 _ENTRY = struct.Struct("<QQqQqQIHBx")
+_PIECE, _SESSION = int(Kind.PIECE), int(Kind.SESSION)  # members of an enum are slow to reach
 _HEAD = struct.Struct("<III")
 _ROW = struct.Struct("<8sqqIIIBBH")
 _FOOTER = struct.Struct("<QQQ32sqqQQqI")
@@ -118,7 +119,7 @@ class Tally:
             self.last_sequence = sequence
         if self.first_sequence == 0 or sequence < self.first_sequence:
             self.first_sequence = sequence
-        if entry.kind == Kind.SESSION:
+        if entry.kind == _SESSION:
             return  # one that began days ago says nothing of what this file covers
         end = entry.wall_us + entry.duration_us
         if end > self.last_us:  # noqa: PLR1730
@@ -153,7 +154,7 @@ class Tally:
         for digest, key in sorted((digest_of(key), key) for key in self._entries):
             data = bytes(self._entries[key])
             count = len(data) // _ENTRY.size
-            rows.append(_row(digest, key, position, len(names), unpack_entries(data)))
+            rows.append(_row(digest, key, position, len(names), data))
             names += key.tenant.encode() + key.camera.encode()
             blocks.append(data)
             position += count
@@ -195,14 +196,19 @@ def entry_of(offset: int, header: Header) -> Entry:
     )
 
 
-def _row(digest: bytes, key: CameraKey, start: int, name_at: int, entries: list[Entry]) -> bytes:
-    timed = [entry for entry in entries if entry.kind != Kind.SESSION] or entries
+def _row(digest: bytes, key: CameraKey, start: int, name_at: int, data: bytes) -> bytes:
+    """The row of a camera whose entries are `data`.
+
+    Plain tuples: a file of 20,000 entries is sealed while others are written.
+    """
+    spans = [(e[2], e[2] + e[3], e[8]) for e in _ENTRY.iter_unpack(data)]
+    timed = [span for span in spans if span[2] != _SESSION] or spans
     return _ROW.pack(
         digest,
-        min(entry.wall_us for entry in timed),
-        max(entry.end_us for entry in timed),
+        min(span[0] for span in timed),
+        max(span[1] for span in timed),
         start,
-        len(entries),
+        len(spans),
         name_at,
         len(key.tenant),
         len(key.camera),
@@ -210,12 +216,14 @@ def _row(digest: bytes, key: CameraKey, start: int, name_at: int, entries: list[
     )
 
 
-def _is_whole(entries: Iterable[Entry]) -> bool:
-    end: int | None = None
-    for entry in entries:
-        if entry.kind != Kind.PIECE or (end is not None and entry.wall_us - end > TOLERANCE_US):
+def _is_whole(spans: Iterable[tuple[int, int, int]]) -> bool:
+    """Whether (start, end, kind) are pieces alone, without a hole over the tolerance."""
+    last: int | None = None
+    for start, end, kind in spans:
+        if kind != _PIECE or (last is not None and start - last > TOLERANCE_US):
             return False
-        end = entry.end_us if end is None else max(end, entry.end_us)
+        if last is None or end > last:
+            last = end
     return True
 
 

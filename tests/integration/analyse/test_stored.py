@@ -1,4 +1,3 @@
-import dataclasses
 from itertools import islice
 from pathlib import Path
 
@@ -69,7 +68,7 @@ def test_damaged_footage_gives_fewer_pictures_and_no_other_error(
         payload = bytearray(piece.payload)
         for at in random.integers(0, len(payload), 20):
             payload[at] = random.integers(0, 256)
-        footage.append((session, dataclasses.replace(piece, payload=bytes(payload))))
+        footage.append((session, piece._replace(payload=bytes(payload))))
     try:
         count = len(list(StoredPictures()(footage, T0)))
     except FootageError:

@@ -3,7 +3,7 @@
 import asyncio
 import stat
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -113,7 +113,7 @@ async def test_a_follower_hears_pieces_as_they_are_appended(house: House) -> Non
     house.append(made[1:])
     assert [(await anext(following))[1] for _ in range(2)] == made[1:]
     house.open(number=2)
-    later = [replace(one, session=2) for one in stretch(start_us=START_US + 9 * S, pieces=1)]
+    later = [one._replace(session=2) for one in stretch(start_us=START_US + 9 * S, pieces=1)]
     house.append(later)
     assert await anext(following) == (session(GATE, 2, house.writer.epoch), later[0])
     await following.aclose()
@@ -174,7 +174,7 @@ async def test_a_slow_client_is_told_of_the_cut(house: House) -> None:
     made = stretch(pieces=300, size=20_000)
     house.append(made)  # at once: no turn of the loop lets the server send
     got = [(await first)[1]]
-    house.append([replace(made[0], wall_us=START_US + 500 * S)])
+    house.append([made[0]._replace(wall_us=START_US + 500 * S)])
     async with asyncio.timeout(10):
         while got[-1].wall_us < START_US + 500 * S:
             got.append((await anext(following))[1])

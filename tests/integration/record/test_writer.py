@@ -110,9 +110,9 @@ def test_reading_begins_at_the_key_frame_before(tmp_path: Path, open_log: OpenLo
 def test_reading_does_not_begin_before_a_gap(tmp_path: Path, open_log: OpenLog) -> None:
     writer, made = open_log(), stretch(pieces=2)
     later = stretch(start_us=START_US + 30 * S, pieces=4, key_every=99)
-    later = [replace(found, key_us=0, key_offset=-1) for found in later]
+    later = [found._replace(key_us=0, key_offset=-1) for found in later]
     record(writer, made)
-    record(writer, [replace(found, session=2) for found in later], number=2)
+    record(writer, [found._replace(session=2) for found in later], number=2)
     writer.flush()
     archive = Archive([tmp_path / "log"])
     got = [p for _, p in archive.pieces(GATE, START_US + 20 * S, START_US + 60 * S)]

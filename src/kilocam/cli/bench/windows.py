@@ -3,7 +3,6 @@
 import math
 import struct
 from collections.abc import Iterator
-from dataclasses import replace
 
 from kilocam.analyse import Footage
 from kilocam.bitstream import NalKind, QpReader, nal_kind
@@ -68,7 +67,7 @@ class FilmWindows:
         later_us = loop * self._loop_us
         for piece in self._gops[index]:
             key_us = piece.key_us + later_us if piece.key_us else 0
-            yield replace(piece, wall_us=piece.wall_us + later_us, key_us=key_us)
+            yield piece._replace(wall_us=piece.wall_us + later_us, key_us=key_us)
 
     def _pieces(self, video: FileTrack) -> Iterator[Piece]:
         """One a picture."""
