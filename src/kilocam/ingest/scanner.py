@@ -126,7 +126,7 @@ class PieceScanner:
         last = size - _HEAD_SIZE
         while pos <= last:
             start_of_frame, length, b0, b1, seq, ts = _HEAD(data, pos)
-            if start_of_frame not in starts or b0 & 0xC0 != 0x80:
+            if start_of_frame not in starts or (b0 != 0x80 and b0 & 0xC0 != 0x80):
                 stop = _OTHER
                 break
             following = pos + 4 + length

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 from kilocam.core import CameraKey, GapCause
 
@@ -28,9 +29,11 @@ class CameraState(StrEnum):
     RECORDING = "recording"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CameraStatus:
-    """A camera's state now; `cause` and `reason` say why it is not recording."""
+class CameraStatus(NamedTuple):
+    """A camera's state now; `cause` and `reason` say why it is not recording.
+
+    A tuple, as a thousand are made each time somebody asks.
+    """
 
     tenant: str
     camera: str

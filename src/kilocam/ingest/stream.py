@@ -192,45 +192,37 @@ class Stream:
         return self._clock.observe(media_us, arrival_us)
 
     def _emit(self, cut: Cut, flags: PieceFlag, now_us: int) -> None:
+        # Taken apart at once and made by position: this runs for every piece.
+        (payload, media, first_ts, last_ts, key_offset, key_ts,
+         _, packets, frames, complexity, sampled) = cut  # fmt: skip
         duration_us = key_us = 0
-        if cut.media:
-            self._wall_us = self._clock.wall_us(cut.first_ts * 1_000_000 // self._rate)
-            self._media_ts = cut.first_ts
-            if cut.frames > 1 and cut.last_ts > cut.first_ts:
-                self._frame_ts = (cut.last_ts - cut.first_ts) // (cut.frames - 1)
-            span_ts = max(0, cut.last_ts - cut.first_ts) + self._frame_ts
-            duration_us = span_ts * 1_000_000 // self._rate
-            if cut.key_offset >= 0:
-                key_us = self._clock.wall_us(cut.key_ts * 1_000_000 // self._rate)
-            self._hole(now_us)
+        if media:
+            rate, wall_us = self._rate, self._clock.wall_us
+            self._wall_us = wall_us(first_ts * 1_000_000 // rate)
+            self._media_ts = first_ts
+            span_ts = last_ts - first_ts if last_ts > first_ts else 0
+            if span_ts and frames > 1:
+                self._frame_ts = span_ts // (frames - 1)
+            duration_us = (span_ts + self._frame_ts) * 1_000_000 // rate
+            if key_offset >= 0:
+                key_us = wall_us(key_ts * 1_000_000 // rate)
+            if self._wall_us - self._end_us >= HOLE_US and self._end_us:
+                self._hole(now_us)
             self._end_us = self._wall_us + duration_us
         elif not self._wall_us:
             self._wall_us = self._arrival.at(now_us)
-        self.packets += cut.packets
-        self.frames += cut.frames
-        self._sink.append(
-            Piece(
-                tenant=self.session.tenant,
-                camera=self.session.camera,
-                session=self.session.session,
-                wall_us=self._wall_us,
-                duration_us=duration_us,
-                media_ts=self._media_ts,
-                key_offset=cut.key_offset,
-                key_us=key_us,
-                flags=flags,
-                packets=cut.packets,
-                frames=cut.frames,
-                complexity=cut.complexity,
-                sampled=cut.sampled,
-                payload=cut.payload,
-            )
-        )
+        self.packets += packets
+        self.frames += frames
+        session = self.session
+        piece = Piece(
+            session.tenant, session.camera, session.session, self._wall_us, duration_us,
+            self._media_ts, key_offset, key_us, flags, packets, frames, complexity, sampled,
+            payload,
+        )  # fmt: skip
+        self._sink.append(piece)
 
     def _hole(self, now_us: int) -> None:
         """Within a session media time went on without packets: say whose fault it was."""
-        if not self._end_us or self._wall_us - self._end_us < HOLE_US:
-            return
         froze_from, froze_to = self._froze()
         ours = now_us - froze_to < 2 * HOLE_US and froze_to > froze_from
         cause = GapCause.RECORDER_FROZEN if ours else GapCause.STALLED
