@@ -33,6 +33,8 @@ HOLE_US = 1_000_000
 REPORT_US = 5_000_000
 ANSWERS_BYTES = 16_384
 """Answers to the camera's own requests that wait for the next chores; more are not given."""
+MOST_MESSAGES = 1000
+"""RTSP messages in one read: more come from no camera, and each costs as much as 30 packets."""
 _READS_PER_TURN = 8
 _LAST_READ_BYTES = 1 << 20
 _SURPRISE = "camera %s/%s: what it sent was met in an unforeseen way"
@@ -107,6 +109,8 @@ class Stream:
             return
         try:
             self._take(data, now_us)
+        except ConnectFailed as failure:
+            self._finish(now_us, failure)
         except Exception:
             log.exception(_SURPRISE, self.session.tenant, self.session.camera)
             self._surprise(now_us)
@@ -166,6 +170,8 @@ class Stream:
         self.bytes += len(data)
         cuts = self._scanner.feed(data)
         if self._scanner.messages:
+            if len(self._scanner.messages) > MOST_MESSAGES:
+                raise ConnectFailed(GapCause.PROTOCOL, "it sends RTSP messages without end")
             for message in self._scanner.messages:
                 answer = self._handshake.hear(message)
                 if len(self._answers) < ANSWERS_BYTES:

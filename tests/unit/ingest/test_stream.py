@@ -12,6 +12,7 @@ from kilocam.ingest.stream import (
     ANSWERS_BYTES,
     HOLE_US,
     MEDIA_SILENCE_US,
+    MOST_MESSAGES,
     REPORT_US,
     SILENCE_US,
 )
@@ -140,6 +141,19 @@ def test_a_camera_that_only_asks_does_not_fill_our_memory() -> None:
     played.turn(after_us=2 * SECOND)
     answered = len(played.wire.sent) - before
     assert ANSWERS_BYTES <= answered < ANSWERS_BYTES + 1000
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_camera_that_asks_without_end_is_hung_up_on(at_once: bool) -> None:
+    played = Played()
+    flood = b"OPTIONS rtsp://us RTSP/1.0\r\nCSeq: 1\r\n\r\n" * (MOST_MESSAGES + 1)
+    if at_once:
+        played.stream.receive(flood, BOOT_US)
+    else:
+        assert not played.turn(flood)
+    assert [failure.cause for failure in played.ends] == [GapCause.PROTOCOL]
+    assert "without end" in str(played.ends[0])
+    assert played.wire.closed
 
 
 @pytest.mark.parametrize("ours", [True, False])
