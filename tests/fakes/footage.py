@@ -22,14 +22,8 @@ from kilocam.ingest.gate import Gate
 from kilocam.ingest.scanner import PieceScanner
 from kilocam.media import MediaFile, PatternSpec, pattern_media
 from kilocam.record import LogOptions, LogWriter
-from kilocam.rtsp import (
-    SenderReport,
-    build_sender_report,
-    frame,
-    ntp_from_us,
-    packetize_aac,
-    packetize_h264,
-)
+from kilocam.rtsp import frame, packetize_aac, packetize_h264
+from kilocam.simulate.reports import sender_report
 
 CLOCK = 90_000
 SOUND_CLOCK = 48_000
@@ -367,15 +361,15 @@ class CameraSession:
             yield at_s + late_s, [self._packet(2, 97 | 0x80, ts, payload)]
 
     def _reports(self, at_s: float) -> list[bytes]:
-        ntp = ntp_from_us(self._start_us + round(at_s * 1e6) + 7_000_000)
+        wall_us = self._start_us + round(at_s * 1e6) + 7_000_000
         reports = [(1, self._first_ts + round(at_s * CLOCK))]
         if self._spec.sound:
             reports.append((3, self._sound_ts + round(at_s * SOUND_CLOCK)))
         return [
             frame(
                 channel,
-                build_sender_report(
-                    SenderReport(ssrc=1, ntp=ntp, rtp_timestamp=ts & _MASK, packets=1, octets=1)
+                sender_report(
+                    ssrc=1, wall_us=wall_us, timestamp=ts & _MASK, packets=1, octets=1, cname=b"c"
                 ),
             )
             for channel, ts in reports

@@ -4,11 +4,13 @@ import asyncio
 import dataclasses
 import secrets
 import socket
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from kilocam.core import GapCause, Track
 from kilocam.ingest.errors import ConnectFailed
+from kilocam.ingest.names import Address, Names, system_lookup
 from kilocam.rtsp import (
     NEED_DATA,
     Failed,
@@ -20,7 +22,12 @@ from kilocam.rtsp import (
 )
 
 HANDSHAKE_S = 10.0
-_READ_BYTES = 65536
+ADDRESS_S = 2.0
+"""What each address of a name gets before the next is tried."""
+HANDSHAKE_BYTES = 4 << 20
+"""More than any answers and first packets; who sends more until PLAY has no end in mind."""
+_READ_BYTES = 16_384
+"""A read of nothing but small messages costs 30 ms at most, which all the others wait."""
 _CAUSES = {
     FailureReason.UNAUTHORIZED: GapCause.UNAUTHORIZED,
     FailureReason.NOT_FOUND: GapCause.NOT_FOUND,
@@ -36,37 +43,47 @@ class Dialler(Protocol):
 
 
 class TcpDialler:
-    """The operating system's TCP."""
+    """The operating system's TCP.
+
+    Args:
+        names: finds the addresses of names.
+    """
+
+    def __init__(self, names: Names | None = None) -> None:
+        self._names = names or Names()
 
     async def dial(self, address: tuple[str, int]) -> socket.socket:
-        """Try each of the host's addresses in turn.
-
-        `SO_RCVBUF` stays untouched: setting it stops the kernel from growing the buffer, and a
-        camera of 16 Mbit/s then gets 6.7 through (docs/design/ingest.md).
-        """
-        loop = asyncio.get_running_loop()
-        try:  # an address needs no lookup, which waits behind those of dead name servers
-            found = socket.getaddrinfo(
-                *address, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST
-            )
+        """Try each of the host's addresses in turn; one that does not answer gets 2 s."""
+        host, port = address
+        try:
+            found: Sequence[Address] = system_lookup(host, numeric=True)
         except socket.gaierror:
-            found = await loop.getaddrinfo(*address, type=socket.SOCK_STREAM)
+            found = await self._names.addresses(host)
         failure: OSError | None = None
-        for family, kind, protocol, _, target in found:
-            connection = socket.socket(family, kind, protocol)
-            connection.setblocking(False)
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for place, (family, (where, _, *more)) in enumerate(found, 1):
             try:
-                await loop.sock_connect(connection, target)
-            except OSError as error:
-                connection.close()
+                async with asyncio.timeout(ADDRESS_S if place < len(found) else None):
+                    return await _connected(family, (where, port, *more))
+            except OSError as error:  # TimeoutError is one
                 failure = error
-            except BaseException:
-                connection.close()
-                raise
-            else:
-                return connection
-        raise failure or OSError(f"{address[0]} has no address")
+        raise failure or OSError(f"{host} has no address")
+
+
+async def _connected(family: int, target: tuple[str | int | bytes, ...]) -> socket.socket:
+    """A connection to one address.
+
+    `SO_RCVBUF` stays untouched: setting it stops the kernel from growing the buffer, and a
+    camera of 16 Mbit/s then gets 6.7 through (docs/design/ingest.md).
+    """
+    connection = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        connection.setblocking(False)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        await asyncio.get_running_loop().sock_connect(connection, target)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,12 +181,16 @@ async def _dial(address: tuple[str, int], dialler: Dialler) -> socket.socket:
 async def _shake(handshake: Handshake, connection: socket.socket) -> Connected | None:
     loop = asyncio.get_running_loop()
     await loop.sock_sendall(connection, handshake.start())
-    while True:
+    left = HANDSHAKE_BYTES
+    while left > 0:
         event = handshake.next_event()
         if data := handshake.data_to_send():
             await loop.sock_sendall(connection, data)
         if event is NEED_DATA:
-            handshake.receive_data(await loop.sock_recv(connection, _READ_BYTES))
+            data = await loop.sock_recv(connection, _READ_BYTES)
+            left -= len(data)
+            handshake.receive_data(data)
+            await asyncio.sleep(0)  # `sock_recv` does not wait for the loop while there is more
         elif isinstance(event, Redirected):
             return None
         elif isinstance(event, Failed):
@@ -184,3 +205,8 @@ async def _shake(handshake: Handshake, connection: socket.socket) -> Connected |
                 tracks=tuple(Track(**dataclasses.asdict(setup)) for setup in event.media),
                 rest=handshake.rest(),
             )
+    raise ConnectFailed(
+        GapCause.PROTOCOL,
+        f"{handshake.url}: sent {HANDSHAKE_BYTES >> 20} MiB and did not begin to play; "
+        "is it a camera?",
+    )

@@ -91,10 +91,13 @@ async def probe(url: str, *, seconds: float = _LISTEN_S) -> ProbeReport:
         ended=lambda _, failure: ends.append(failure),
     )
     stream.receive(connected.rest, clock.monotonic_us())
-    turns.add(stream)
-    with suppress(TimeoutError):
-        await asyncio.wait_for(turns.run(), seconds)
-    stream.close()
+    if not ends:
+        turns.add(stream)
+    try:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(turns.run(), seconds)
+    finally:
+        stream.close()
     if ends and not sink.pieces:
         raise ends[0]
     reader = StreamReader(session.tracks)

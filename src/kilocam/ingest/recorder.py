@@ -170,7 +170,8 @@ class Ingest:
             self._turns.remove(camera.stream)
             self._streams.pop(camera.stream, None)
             camera.stream.close()
-            camera.missing_since_us, camera.cause = camera.stream.end_us, cause
+            camera.missing_since_us = camera.stream.end_us or camera.stream.session.started_us
+            camera.cause = cause
         # After a stop or a removal nothing is missing: the log knows of the one, nobody asks of
         # the other.
         if cause is GapCause.NOT_CONNECTED or camera.stream is None:
@@ -196,7 +197,11 @@ class Ingest:
                 self._enter(camera, CameraState.CONNECTING)
                 connected = await connect(camera.spec.url, self._dialler)
             outcome = None
-            self._play(camera, connected)
+            try:
+                self._play(camera, connected)
+            except BaseException:
+                connected.connection.close()
+                raise
         except ConnectFailed as failure:
             outcome = failure.cause
             self._failed(camera, failure)
@@ -220,9 +225,9 @@ class Ingest:
             log.warning("camera %s: %s", camera.spec.key, failure)
         camera.cause, camera.reason = failure.cause, str(failure)
         self._enter(camera, CameraState.WAITING)
-        self._account(camera, self._clock.wall_us())
         self._retry(camera, backoff_s(camera.failures, failure.cause, self._random))
         camera.failures += 1
+        self._account(camera, self._clock.wall_us())
 
     def _account(self, camera: _Camera, until_us: int) -> None:
         """Write down that nothing was received since the last account."""
@@ -262,7 +267,8 @@ class Ingest:
         self._streams[stream] = camera
         self._enter(camera, CameraState.RECORDING)
         stream.receive(connected.rest, now)
-        self._turns.add(stream)
+        if camera.stream is stream:  # what came along with the answer may have ended it
+            self._turns.add(stream)
 
     def _ended(self, stream: Stream, failure: ConnectFailed) -> None:
         camera = self._streams.pop(stream)

@@ -27,10 +27,17 @@ EAGER_US = 5_000_000
 HOLD_US = 500_000
 HOLD_BYTES = 4 << 20
 SILENCE_US = 10_000_000
+MEDIA_SILENCE_US = 30_000_000
+"""Long enough for cameras of one frame in ten seconds; an encoder that died sends none at all."""
 HOLE_US = 1_000_000
 REPORT_US = 5_000_000
+ANSWERS_BYTES = 16_384
+"""Answers to the camera's own requests that wait for the next chores; more are not given."""
+MOST_MESSAGES = 1000
+"""RTSP messages in one read: more come from no camera, and each costs as much as 30 packets."""
 _READS_PER_TURN = 8
 _LAST_READ_BYTES = 1 << 20
+_SURPRISE = "camera %s/%s: what it sent was met in an unforeseen way"
 
 
 class Stream:
@@ -68,13 +75,17 @@ class Stream:
         self._ended = ended
         self._clock = StreamClock()
         self._rate = reference.clock_rate
+        self._media = reference.media
+        self._came = False  # media, since the last chores
+        self._quiet = -1  # chores in a row without; the first ones come before anything could
         self._report = _receiver_report(reference.rtcp_channel)
         self._period_us = EAGER_TURN_US
         self._eager_until_us = now_us + EAGER_US
         self._hold_until_us = now_us + HOLD_US
         self._held: list[Cut] | None = []
         self._held_bytes = 0
-        self._heard_us = self._chores_us = now_us
+        self._heard_us = now_us
+        self._chores_us = self._hold_until_us
         self._capacity = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
         self._unsent = self._answers = b""
         self._wall_us = self._end_us = 0
@@ -94,8 +105,15 @@ class Stream:
 
     def receive(self, data: bytes, now_us: int) -> None:
         """Take bytes that were read together with the answer to PLAY."""
-        if data:
+        if not data:
+            return
+        try:
             self._take(data, now_us)
+        except ConnectFailed as failure:
+            self._finish(now_us, failure)
+        except Exception:
+            log.exception(_SURPRISE, self.session.tenant, self.session.camera)
+            self._surprise(now_us)
 
     def turn(self, now_us: int, buffer: memoryview) -> int:
         """Read what has come; see `Player.turn`."""
@@ -107,25 +125,21 @@ class Stream:
             self._finish(now_us, failure)
             return 0
         except Exception:
-            # Edge of one camera: what we get wrong about it must not cost the others a packet.
-            log.exception(
-                "camera %s/%s: what it sent was met in an unforeseen way",
-                self.session.tenant, self.session.camera,
-            )  # fmt: skip
-            self._held = None
-            self._finish(
-                now_us, ConnectFailed(GapCause.PROTOCOL, "internal error; see the recorder's log")
-            )
+            log.exception(_SURPRISE, self.session.tenant, self.session.camera)
+            self._surprise(now_us)
             return 0
         return self._next_turn(received, now_us)
 
     def close(self) -> None:
         """Keep what has come and was not read yet, say farewell (TEARDOWN, once: quirk 10)."""
-        with contextlib.suppress(ConnectFailed):
-            self._read(self._heard_us, memoryview(bytearray(_LAST_READ_BYTES)))
-        self._release(self._heard_us)
+        try:
+            with contextlib.suppress(ConnectFailed):
+                self._read(self._heard_us, memoryview(bytearray(_LAST_READ_BYTES)))
+            self._release(self._heard_us)
+        except Exception:
+            log.exception(_SURPRISE, self.session.tenant, self.session.camera)
         with contextlib.suppress(OSError):  # the camera may be gone already
-            self._socket.send(self._handshake.teardown())
+            self._socket.send(self._unsent + self._handshake.teardown())
         self._socket.close()
 
     def _read(self, now_us: int, buffer: memoryview) -> int:
@@ -156,8 +170,12 @@ class Stream:
         self.bytes += len(data)
         cuts = self._scanner.feed(data)
         if self._scanner.messages:
+            if len(self._scanner.messages) > MOST_MESSAGES:
+                raise ConnectFailed(GapCause.PROTOCOL, "it sends RTSP messages without end")
             for message in self._scanner.messages:
-                self._answers += self._handshake.hear(message)
+                answer = self._handshake.hear(message)
+                if len(self._answers) < ANSWERS_BYTES:
+                    self._answers += answer
             self._scanner.messages.clear()
         if not cuts:
             return
@@ -200,6 +218,7 @@ class Stream:
             rate, wall_us = self._rate, self._clock.wall_us
             self._wall_us = wall_us(first_ts * 1_000_000 // rate)
             self._media_ts = first_ts
+            self._came = True
             span_ts = last_ts - first_ts if last_ts > first_ts else 0
             if span_ts and frames > 1:
                 self._frame_ts = span_ts // (frames - 1)
@@ -232,6 +251,9 @@ class Stream:
 
     def _chores(self, now_us: int) -> None:
         self._chores_us = now_us + REPORT_US
+        if self._held:  # a slow camera's next packet, which would release them, may be far off
+            self._release(now_us)
+        self._expect_media()
         data = self._unsent
         if not data:
             keep_alive = self._handshake.keep_alive(now_us) or b""
@@ -243,7 +265,21 @@ class Stream:
         except OSError as error:
             raise ConnectFailed(GapCause.ENDED, f"the connection broke: {error.strerror}") from None
         # What a full send buffer cut short must go on, or the framing is lost.
-        self._unsent = data[sent:] if sent or self._unsent else b""
+        self._unsent = data[sent:]
+
+    def _expect_media(self) -> None:
+        """Sound and RTCP may go on when the encoder has died: that is no life.
+
+        Counted in chores, so that a stretch in which we did not run does not count as silence.
+        """
+        self._quiet = 0 if self._came else self._quiet + 1
+        self._came = False
+        if self._quiet >= MEDIA_SILENCE_US // REPORT_US:
+            raise ConnectFailed(
+                GapCause.SILENT,
+                f"no {self._media} came for {MEDIA_SILENCE_US // 1_000_000} s, though the "
+                "connection lives; connecting anew",
+            )
 
     def _next_turn(self, received: int, now_us: int) -> int:
         """Half of the kernel's buffer in one read: come sooner; under an eighth: come later."""
@@ -258,9 +294,19 @@ class Stream:
         return self._period_us
 
     def _finish(self, now_us: int, failure: ConnectFailed) -> None:
-        self._release(now_us)
+        try:
+            self._release(now_us)
+        except Exception:
+            log.exception(_SURPRISE, self.session.tenant, self.session.camera)
         self._socket.close()
         self._ended(self, failure)
+
+    def _surprise(self, now_us: int) -> None:
+        """Edge of one camera: what we get wrong about it must not cost the others a packet."""
+        self._held = None
+        self._finish(
+            now_us, ConnectFailed(GapCause.PROTOCOL, "internal error; see the recorder's log")
+        )
 
 
 def reference_track(tracks: tuple[Track, ...]) -> Track:

@@ -26,17 +26,7 @@ from kilocam.rtsp.messages import NEED_DATA, Limits
 from kilocam.rtsp.outcome import Failed, FailureReason, MediaSetup, Playing, Redirected
 from kilocam.rtsp.packetize import packetize_aac, packetize_h264
 from kilocam.rtsp.quirks import Quirk
-from kilocam.rtsp.rtcp import (
-    Bye,
-    ReceiverReport,
-    ReportBlock,
-    SenderReport,
-    build_bye,
-    build_receiver_report,
-    build_sender_report,
-    ntp_from_us,
-    parse_rtcp,
-)
+from kilocam.rtsp.rtcp import SenderReport, parse_sender_reports
 from kilocam.rtsp.rtp import RtpPacket, SequenceTracker, TimestampUnwrapper, build_rtp, parse_rtp
 from kilocam.rtsp.sdp import Sdp, SdpMedia, build_sdp, parse_sdp
 from kilocam.rtsp.server import (
@@ -53,7 +43,6 @@ from kilocam.rtsp.url import CameraUrl, Credentials, parse_url
 __all__ = [
     "NEED_DATA",
     "AccessUnit",
-    "Bye",
     "CameraUrl",
     "Credentials",
     "Demultiplexer",
@@ -70,10 +59,8 @@ __all__ = [
     "PlayRequested",
     "Playing",
     "Quirk",
-    "ReceiverReport",
     "Redirected",
     "RemoteProtocolError",
-    "ReportBlock",
     "Resync",
     "RtpInfo",
     "RtpPacket",
@@ -92,20 +79,16 @@ __all__ = [
     "TornDown",
     "UnitKind",
     "aac_config",
-    "build_bye",
-    "build_receiver_report",
     "build_rtp",
     "build_sdp",
-    "build_sender_report",
     "depacketizer_for",
     "frame",
     "is_key_start",
-    "ntp_from_us",
     "packetize_aac",
     "packetize_h264",
-    "parse_rtcp",
     "parse_rtp",
     "parse_sdp",
+    "parse_sender_reports",
     "parse_url",
     "resync",
     "sprop_parameter_sets",

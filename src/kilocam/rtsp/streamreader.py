@@ -10,7 +10,7 @@ from typing import Protocol
 from kilocam.rtsp.depacketize import AccessUnit, Depacketizer, RawDepacketizer
 from kilocam.rtsp.depacketize_aac import AacDepacketizer
 from kilocam.rtsp.depacketize_h264 import H264Depacketizer
-from kilocam.rtsp.rtcp import SenderReport, parse_rtcp
+from kilocam.rtsp.rtcp import parse_sender_reports
 from kilocam.rtsp.rtp import RtpPacket, SequenceTracker, TimestampUnwrapper, parse_rtp
 
 _FRAME_HEADER = 4
@@ -222,15 +222,16 @@ class StreamReader:
 
     def _take_rtcp(self, state: _TrackState, data: bytes) -> None:
         """The newest sender report counts; its SSRC may be wrong (quirk 18), its channel is not."""
-        for packet in parse_rtcp(data):
-            if isinstance(packet, SenderReport) and state.track.clock_rate > 0:
-                if state.times.last is None:
-                    state.times.seed(packet.rtp_timestamp)
-                state.report = SenderClock(
-                    ntp_us=packet.ntp_us,
-                    ts=state.times.peek(packet.rtp_timestamp),
-                    clock_rate=state.track.clock_rate,
-                )
+        if state.track.clock_rate <= 0:
+            return
+        for report in parse_sender_reports(data):
+            if state.times.last is None:
+                state.times.seed(report.rtp_timestamp)
+            state.report = SenderClock(
+                ntp_us=report.ntp_us,
+                ts=state.times.peek(report.rtp_timestamp),
+                clock_rate=state.track.clock_rate,
+            )
 
     def _give(self, state: _TrackState, units: list[AccessUnit], out: list[AccessUnit]) -> None:
         if not self._decodable_only:

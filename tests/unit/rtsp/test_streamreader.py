@@ -11,9 +11,9 @@ from kilocam.bitstream import split_annex_b
 from kilocam.core import Track
 from kilocam.rtsp.depacketize import AccessUnit, UnitKind
 from kilocam.rtsp.packetize import packetize_aac, packetize_h264
-from kilocam.rtsp.rtcp import SenderReport, build_sender_report, ntp_from_us
 from kilocam.rtsp.rtp import RtpPacket, build_rtp
 from kilocam.rtsp.streamreader import StreamReader
+from kilocam.simulate.reports import sender_report
 
 VIDEO = Track(index=0, media="video", codec="h264", payload_type=96, clock_rate=90_000, channels=0,
               rtp_channel=0, rtcp_channel=1, fmtp="packetization-mode=1")  # fmt: skip
@@ -217,8 +217,8 @@ def test_sender_reports_tie_tracks_to_the_camera_s_clock() -> None:
     camera = Camera(base=0)
     now = 1_800_000_000_250_000
     reports = [
-        framed(channel, build_sender_report(SenderReport(
-            ssrc=99, ntp=ntp_from_us(now), rtp_timestamp=ts, packets=1, octets=1)))
+        framed(channel, sender_report(
+            ssrc=99, wall_us=now, timestamp=ts, packets=1, octets=1, cname=b"camera"))
         for channel, ts in ((1, 90_000), (3, 160_000))
     ]  # fmt: skip
     reader = StreamReader([VIDEO, AUDIO])

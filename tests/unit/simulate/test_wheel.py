@@ -36,7 +36,22 @@ async def test_members_are_called_when_due_and_never_before() -> None:
     assert all(member.called[0] >= start + 0.01 for member in members)
     for before, after in pairwise(members[0].called):
         assert after - before >= 0.02
-    assert wheel.worst_late_s >= 0
+    wheel.close()
+
+
+@pytest.mark.asyncio
+async def test_a_member_that_takes_long_makes_the_wheel_late_and_it_says_so() -> None:
+    class Slow(Member):
+        def turn(self, now: float) -> float | None:
+            if not self.called:
+                time.sleep(0.05)
+            return super().turn(now)
+
+    wheel = Wheel(asyncio.get_running_loop())
+    slow = Slow(every=0.0, turns=2)
+    wheel.add(slow, time.monotonic())
+    await until_done(slow)
+    assert wheel.worst_late_s >= 0.05 - SLOT_S
     wheel.close()
 
 

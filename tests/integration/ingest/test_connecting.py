@@ -1,0 +1,174 @@
+"""Sockets, names and handshakes: nothing leaks, nothing waits for somebody else."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
+from random import Random
+
+import pytest
+from tests.fakes.sink import MemorySink
+from tests.integration.ingest.test_bad_cameras import good, plays, server
+from tests.unit.ingest.wire import Camera
+
+from kilocam.core import GapCause, Session, SystemClock
+from kilocam.ingest import CameraSpec, ConnectFailed, Ingest, TcpDialler, connect, probe
+from kilocam.ingest.connect import ADDRESS_S
+from kilocam.ingest.names import Address, Names
+
+
+class Dialler(TcpDialler):
+    """Remembers what it opened."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.opened: list[socket.socket] = []
+
+    async def dial(self, address: tuple[str, int]) -> socket.socket:
+        self.opened.append(await super().dial(address))
+        return self.opened[-1]
+
+
+@asynccontextmanager
+async def recording(sink: MemorySink, dialler: Dialler, *urls: str) -> AsyncIterator[Ingest]:
+    ingest = Ingest(sink=sink, clock=SystemClock(), random=Random(1), dialler=dialler, epoch=7)
+    ingest.apply(specs(*urls))
+    running = asyncio.create_task(ingest.run())
+    try:
+        yield ingest
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+def specs(*urls: str) -> list[CameraSpec]:
+    return [CameraSpec(tenant="default", camera=f"c{n}", url=url) for n, url in enumerate(urls)]
+
+
+@pytest.mark.asyncio
+async def test_a_session_that_cannot_begin_leaks_no_socket_and_is_tried_again() -> None:
+    class Sink(MemorySink):
+        faults = 2
+
+        def open_session(self, session: Session) -> None:
+            if self.faults:
+                self.faults -= 1
+                raise RecursionError("we met something we had not foreseen")
+            super().open_session(session)
+
+    sink, dialler = Sink(), Dialler()
+    async with server(plays(good)) as port:
+        async with recording(sink, dialler, f"rtsp://127.0.0.1:{port}/cam") as ingest:
+            async with asyncio.timeout(20):
+                while not sink.pieces:
+                    await asyncio.sleep(0.05)
+            assert ingest.recording == 1
+            assert ingest.crashes == 2
+            assert [connection.fileno() for connection in dialler.opened[:-1]] == [-1, -1]
+        assert dialler.opened[-1].fileno() == -1
+
+
+@pytest.mark.asyncio
+async def test_a_changed_camera_that_sent_nothing_leaves_no_hole_unaccounted() -> None:
+    sink, dialler = MemorySink(), Dialler()
+    async with (
+        server(plays(lambda camera, n: b"")) as mute,
+        server(plays(good)) as port,
+        recording(sink, dialler, f"rtsp://127.0.0.1:{mute}/cam") as ingest,
+    ):
+        async with asyncio.timeout(20):
+            while not sink.sessions:
+                await asyncio.sleep(0.05)
+        await asyncio.sleep(0.3)
+        ingest.apply(specs(f"rtsp://127.0.0.1:{port}/cam"))
+        async with asyncio.timeout(20):
+            while len(sink.sessions) < 2:
+                await asyncio.sleep(0.05)
+    gaps = sorted((gap for _, gap in sink.gaps), key=lambda gap: gap.start_us)
+    assert {gap.cause for gap in gaps} == {GapCause.NOT_CONNECTED}
+    first, second = sink.sessions
+    covered_us = first.started_us
+    for gap in gaps:
+        if gap.end_us > covered_us:
+            assert gap.start_us - covered_us < 50_000
+            covered_us = gap.end_us
+    assert covered_us >= second.started_us
+
+
+@pytest.mark.asyncio
+async def test_a_camera_that_floods_the_handshake_leaves_the_others_their_turn() -> None:
+    async def floods(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1000)
+        while True:
+            writer.write((b"RTSP/1.0 100 Continue\r\nCSeq: 1\r\nX: %s\r\n\r\n" % (b"x" * 8000)) * 25)
+            await writer.drain()
+
+    async with server(floods) as port:
+        trying = asyncio.create_task(connect(f"rtsp://127.0.0.1:{port}/cam", TcpDialler()))
+        turns = 0
+        while not trying.done():
+            await asyncio.sleep(0)
+            turns += 1
+        with pytest.raises(ConnectFailed, match="sent 4 MiB and did not begin to play") as caught:
+            trying.result()
+    assert caught.value.cause is GapCause.PROTOCOL
+    assert turns > 200
+
+
+@contextmanager
+def deaf() -> Iterator[int]:
+    """A port of 127.0.0.2 whose queue of connections is full: it answers nobody."""
+    with ExitStack() as stack:
+        listening = stack.enter_context(socket.socket())
+        listening.bind(("127.0.0.2", 0))
+        listening.listen(0)
+        for _ in range(3):
+            caller = stack.enter_context(socket.socket())
+            caller.setblocking(False)
+            caller.connect_ex(listening.getsockname())
+        port: int = listening.getsockname()[1]
+        yield port
+
+
+@pytest.mark.asyncio
+async def test_a_host_whose_first_address_is_dead_is_reached_at_its_second() -> None:
+    def both(host: str) -> Sequence[Address]:
+        return [(socket.AF_INET, (address, 0)) for address in ("127.0.0.2", "127.0.0.1")]
+
+    with deaf() as port, socket.create_server(("127.0.0.1", port)):
+        async with asyncio.timeout(ADDRESS_S + 2):
+            connection = await TcpDialler(Names(both)).dial(("camera", port))
+        with connection:
+            assert connection.getpeername() == ("127.0.0.1", port)
+
+
+@pytest.mark.asyncio
+async def test_a_name_that_is_none_is_said_to_be_unknown() -> None:
+    for host in ("a..b", "x" * 64 + ".example"):
+        with pytest.raises(ConnectFailed, match="is unknown") as caught:
+            await connect(f"rtsp://{host}/cam", TcpDialler())
+        assert caught.value.cause is GapCause.NOT_CONNECTED
+
+
+@pytest.mark.asyncio
+async def test_a_probe_that_is_given_up_hangs_up() -> None:
+    left = asyncio.Event()
+
+    async def watched(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(0.5):
+                await plays(silent)(reader, writer)
+        await reader.read()
+        left.set()
+
+    def silent(camera: Camera, n: int) -> bytes:
+        return b""
+
+    async with server(watched) as port:
+        probing = asyncio.create_task(probe(f"rtsp://127.0.0.1:{port}/cam", seconds=30))
+        await asyncio.sleep(0.7)
+        probing.cancel()
+        await asyncio.gather(probing, return_exceptions=True)
+        del probing
+        async with asyncio.timeout(5):
+            await left.wait()
