@@ -1,5 +1,6 @@
 """Walking a file header by header (P4, P6, P7); payloads are read only where asked for."""
 
+import errno
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -59,20 +60,40 @@ def scan(fd: int, start: int, end: int, *, resync: bool) -> Iterator[Found | Hol
         position = following
 
 
+def read_at(fd: int, length: int, offset: int) -> bytes:
+    """Bytes of a file; a bad sector costs what lies on it and nothing else.
+
+    Raises:
+        FormatError: the disk cannot read them any more.
+    """
+    try:
+        return os.pread(fd, length, offset)
+    except OSError as error:
+        if error.errno != errno.EIO:
+            raise
+        raise FormatError("the disk cannot read it any more") from None
+
+
 def read_record(fd: int, offset: int, length: int, file: Path) -> tuple[Header, bytes]:
-    """The record of `length` bytes at `offset`, in one read.
+    """Header and payload of the record of `length` bytes at `offset`, in one read.
 
     Raises:
         FormatError: it is not there.
     """
-    data = os.pread(fd, length, offset)
+    header, data = read_whole(fd, offset, length, file)
+    return header, data[header.header_length :]
+
+
+def read_whole(fd: int, offset: int, length: int, file: Path) -> tuple[Header, bytes]:
+    """The same, with the record as it is stored in place of its payload."""
     try:
+        data = read_at(fd, length, offset)
         header = unpack_header(data)
     except FormatError as error:
         raise FormatError(str(error), file, offset) from None
     if header.length != length or len(data) != length:
         raise FormatError("the record has another length than its index says", file, offset)
-    return header, data[header.header_length :]
+    return header, data
 
 
 def _record_at(fd: int, offset: int, end: int) -> Found | str:
