@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kilocam.record.errors import FormatError
-from kilocam.record.format import HEADER_MAX, MAGIC, Header, unpack_header
+from kilocam.record.format import CUT_OFF, HEADER_MAX, MAGIC, Header, unpack_header
 
 _STEP = 1 << 20
 
@@ -44,7 +44,8 @@ def scan(fd: int, start: int, end: int, *, resync: bool) -> Iterator[Found | Hol
     """Records of `fd` in [start, end).
 
     With `resync` bytes that are no record are passed over to the next header; without, the scan
-    stops before them. A record that ends after `end` counts as no record.
+    stops before them. A record that ends after `end` counts as no record, and nothing follows it:
+    the rest is its own payload, in which a camera may have sent what looks like a record.
     """
     position = start
     while position < end:
@@ -55,7 +56,7 @@ def scan(fd: int, start: int, end: int, *, resync: bool) -> Iterator[Found | Hol
             continue
         if not resync:
             return
-        following = _next_record(fd, position + 1, end)
+        following = end if found == CUT_OFF else _next_record(fd, position + 1, end)
         yield Hole(position, following, found)
         position = following
 
@@ -103,7 +104,7 @@ def _record_at(fd: int, offset: int, end: int) -> Found | str:
     except FormatError as error:
         return str(error)
     if offset + header.length > end:
-        return "the record is cut off"
+        return CUT_OFF
     return Found(offset, header, data[: header.header_length])
 
 

@@ -6,14 +6,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.fakes.pieces import GATE, START_US, YARD, session, stretch
+from tests.fakes.pieces import GATE, START_US, YARD, piece, session, stretch
 from tests.integration.record.conftest import OpenLog
 
 from kilocam.core import Gap, GapCause, Piece
 from kilocam.record import Archive, Damage, LogOptions, list_records, log_files, verify_files
+from kilocam.record.disk import Disk
 from kilocam.record.errors import FormatError
-from kilocam.record.format import Kind, Origin, pack_record
+from kilocam.record.format import Kind, Origin, pack_piece, pack_record, session_payload
 from kilocam.record.index import FOOTER_LENGTH
+from kilocam.record.recovery import Recovered, recover
 from kilocam.record.scan import read_at
 from kilocam.record.stored import SealedFile, file_record
 from kilocam.record.verify import RecordLine
@@ -190,3 +192,27 @@ def test_a_sector_that_cannot_be_read_is_a_format_error() -> None:
         pytest.raises(FormatError, match="the disk cannot read it any more"),
     ):
         read_at(unreadable.fileno(), 8, 0)
+
+
+@pytest.mark.parametrize("ending", [".kcw", ".kcw.open"])
+def test_what_a_camera_sends_is_never_taken_for_a_record(
+    tmp_path: Path, open_log: OpenLog, ending: str
+) -> None:
+    writer = open_log()
+    writer.open_session(session(GATE, 1, writer.epoch))
+    origin = Origin(YARD, writer.epoch, 1)
+    lie = [session_payload(session(YARD, 1, writer.epoch)), b"$\0\0\4evil"]
+    sent = pack_record(origin, Kind.SESSION, 1, lie[0]) + lie[0]
+    sent += pack_piece(origin, 2, piece(YARD, payload=lie[1])) + lie[1]
+    writer.append(piece(payload=sent + bytes(2000)))
+    writer.close()
+    file = log_files([tmp_path / "log"])[0]
+    line = line_of(file, "piece")
+    cut = tmp_path / "cut"
+    cut.mkdir()
+    name = file.name if ending == ".kcw" else "_".join(file.name.split("_")[:3]) + ending
+    (cut / name).write_bytes(file.read_bytes()[: line.offset + line.length - 100])
+    assert Archive([cut]).keys() == [GATE]
+    assert list(Archive([cut]).pieces(YARD, START_US, START_US + 100 * S)) == []
+    recover(cut, "r0", Disk(), START_US, Recovered())
+    assert list(Archive([cut]).pieces(YARD, START_US, START_US + 100 * S)) == []
