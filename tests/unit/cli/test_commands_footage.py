@@ -150,12 +150,25 @@ def test_verify_refuses_a_camera_that_nothing_is_stored_of(data: Path) -> None:
     assert verified(data, "--camera=gale", str(file)) == said
 
 
+def test_verify_names_a_mistyped_camera_in_damaged_files_too(data: Path, tmp_path: Path) -> None:
+    (file,) = log_files([data / "footage"])
+    altered = tmp_path / file.name
+    altered.write_bytes(file.read_bytes()[:-1])
+    assert "check the name" in verified(data, "--camera=gale", str(altered))
+    assert "check the name" in verified(data, "--camera=gate", str(tmp_path / "gone.kcw"))
+    found = CliRunner().invoke(verify, ["--camera=gate", str(altered)])
+    assert found.exit_code == 1
+    assert found.output.endswith(" damaged\n")
+
+
 def test_verify_refuses_a_range_in_which_nothing_is_stored(data: Path) -> None:
     early = [format_time(T0 - S * 500), format_time(T0 - S * 400)]
     assert verified(data, "--camera=gate", f"--from={early[0]}", f"--to={early[1]}") == (
         "camera default/gate: nothing is recorded in this range; choose another range"
     )
-    assert "nothing was verified" in verified(data, f"--to={early[1]}")
+    assert verified(data, f"--to={early[1]}") == (
+        "nothing is recorded in this range; choose another range"
+    )
 
 
 def test_verify_refuses_a_range_that_ends_before_it_starts(data: Path) -> None:

@@ -1,5 +1,6 @@
 """Commands on stored footage: `export`, `verify`, `reader`."""
 
+import contextlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -159,22 +160,30 @@ def verify(
         else:
             damaged += 1
             click.echo(_damage(result))
-    if (key or start or end) and not wanted and not damaged:
-        raise VerifyError(_nothing_verified(chosen, key))
+    if (key or start or end) and not wanted:
+        _check_verified(chosen, key, damaged=bool(damaged))
     click.echo(f"{len(looked)} files, {records} records whole, {damaged} damaged")
     if damaged:
         context.exit(1)
 
 
-def _nothing_verified(files: list[Path], key: CameraKey | None) -> str:
-    """Why nothing was looked at: a name mistyped must not pass for footage that is whole."""
-    if key is None:
-        return "nothing is recorded in this range, so nothing was verified; choose another range"
-    known = {line.header.key for file in files for line in list_records(file) if line.header.tenant}
-    if key in known:
-        return f"camera {key}: nothing is recorded in this range; choose another range"
-    names = ", ".join(map(str, sorted(known)[:10])) or "none"
-    return f"camera {key}: nothing is recorded; check the name, footage exists of: {names}"
+def _check_verified(files: list[Path], key: CameraKey | None, *, damaged: bool) -> None:
+    """Say why no whole file had what was asked for: a name mistyped must not pass for footage."""
+    known = {key for file in files for key in _cameras_in(file)}
+    if key is not None and key not in known:
+        names = ", ".join(map(str, sorted(known)[:10])) or "none"
+        raise VerifyError(
+            f"camera {key}: nothing is recorded; check the name, footage exists of: {names}"
+        )
+    if not damaged:
+        what = "nothing" if key is None else f"camera {key}: nothing"
+        raise VerifyError(f"{what} is recorded in this range; choose another range")
+
+
+def _cameras_in(file: Path) -> set[CameraKey]:
+    with contextlib.suppress(OSError):  # told of as damaged already
+        return {line.header.key for line in list_records(file) if line.header.tenant}
+    return set()
 
 
 def _damage(damage: Damage) -> str:
