@@ -32,6 +32,7 @@ _CACHED = 256
 _SCANNED = 16
 """Scans of damaged files kept: up to 1 MB each."""
 _NEIGHBOURS = 32
+"""Files in which a damaged session is looked for; a long one has a record in each of them."""
 _RACY_NS = 50_000_000
 """A directory changed this recently is listed again: its time stamp may hide a later change."""
 _log = logging.getLogger(__name__)
@@ -76,7 +77,7 @@ class Shelf:
         self._listed: dict[Path, list[Listed]] = {}
         self._sealed: OrderedDict[Path, SealedFile] = OrderedDict()
         self._checked: set[Path] = set()
-        """Files whose index matched its hash: it is looked at once."""
+        """Files whose index matched its hash: that is looked at once."""
         self._damaged: OrderedDict[Path, ScannedFile] = OrderedDict()
         self._told: set[Path] = set()
         self._scans: dict[Path, ActiveScan] = {}
@@ -102,14 +103,12 @@ class Shelf:
         if self._stamps.get(path) == stamp:
             return False
         names = list_names(path)
-        before = self._listed.get(path, [])
         self._listed[path] = [Listed(name=name, path=path / str(name)) for name in names]
         active = {listed.path for listed in self._listed[path] if not listed.name.sealed}
         for gone in [p for p in self._scans if p.parent == path and p not in active]:
             del self._scans[gone]
-        gone_files = {listed.path for listed in before} - {x.path for x in self._listed[path]}
-        self._checked -= gone_files
-        self._told -= gone_files
+        if len(self._checked) > 2 * sum(map(len, self._listed.values())) + 1000:
+            self._checked.clear()  # most of them are deleted by now; looking again costs little
         self._stamps[path] = stamp
         if time.time_ns() - stamp < _RACY_NS:
             self._stamps.pop(path)

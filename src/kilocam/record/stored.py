@@ -136,7 +136,10 @@ class SealedFile:
         if row.first_entry + row.entries > self.directory.entries:
             raise self._damaged("a row names more entries than there are")
         at = self._entries_at + row.first_entry * Directory.ENTRY_LENGTH
-        entries = unpack_entries(read_at(fd, row.entries * Directory.ENTRY_LENGTH, at))
+        data = read_at(fd, row.entries * Directory.ENTRY_LENGTH, at)
+        if len(data) < row.entries * Directory.ENTRY_LENGTH:
+            raise self._damaged("it is cut off")
+        entries = unpack_entries(data)
         end = self.footer.index_offset
         if any(entry.offset + entry.length > end for entry in entries):
             raise self._damaged("an entry points behind the records")
