@@ -11,6 +11,8 @@ Microseconds = NewType("Microseconds", int)
 """Wall time as microseconds since 1970-01-01 UTC; plain `int` fields named `*_us` hold the same."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_FIRST, _LAST = datetime(1900, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)
+"""A moment later, or in another zone, can still be written."""
 _US = timedelta(microseconds=1)
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)")
 _DURATION_US = {
@@ -40,7 +42,7 @@ def parse_time(text: str) -> int:
         moment = datetime.fromisoformat(text)
     except ValueError:
         moment = None
-    if moment is None or moment.tzinfo is None:
+    if moment is None or moment.tzinfo is None or not _FIRST <= moment < _LAST:
         raise ConfigError(
             f"time {text!r} is not valid: write it as 2026-11-23T21:40:14Z or with an offset "
             "such as +01:00"

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from kilocam.media import Sample, fragment, init_segment, mime_type
+from kilocam.playback.errors import NoPicture
 from kilocam.playback.joining import Joiner, up_to
 from kilocam.playback.library import Library, Range
 from kilocam.playback.outline import Outline, outline
@@ -63,6 +64,11 @@ def _chunks(library: Library, wanted: Range, found: Outline) -> Iterator[bytes]:
             size += len(sample.data)
     if waiting:
         yield fragment(waiting, sequence=sequence)
+    if sequence == 0:
+        raise NoPicture(
+            f"camera {wanted.key.camera!r} has footage in this range, but no picture of it can be "
+            "decoded; `kilocam verify` says what is damaged"
+        )
 
 
 def _batches(joiner: Joiner, units: Iterator[Unit]) -> Iterator[list[Sample]]:
@@ -80,5 +86,6 @@ def _init(found: Outline, origin_us: int, wanted: Range) -> bytes:
     tracks = media_tracks(
         found.video, found.sound, video_rate=found.video_rate, sound_rate=found.sound_rate
     )
-    shown_us = wanted.to_us - max(wanted.from_us, origin_us)
+    # A range may reach into what is to come: the file must not promise what is not in it.
+    shown_us = found.end_us - max(wanted.from_us, origin_us)
     return init_segment(tracks, starts=starts, duration_us=max(0, shown_us))

@@ -16,6 +16,8 @@ class Outline:
 
     start_us: int
     """From where to read: a whole key frame at or before the range, or the range's start."""
+    end_us: int
+    """Up to where there is footage; no later than the range ends."""
     video: VideoFormat
     """The first one."""
     sound: AudioFormat | None
@@ -34,7 +36,7 @@ def outline(library: Library, wanted: Range) -> Outline:
         NotPlayable: what is recorded there is not H.264.
         PlaybackError: nothing that can be played is recorded there.
     """
-    keys = _keys(library.keys, wanted)
+    keys, end_us = _keys(library.keys, wanted)
     if not keys:
         check_playable(library.source, wanted)
         raise PlaybackError(
@@ -47,6 +49,7 @@ def outline(library: Library, wanted: Range) -> Outline:
     sound_rate = next((t.clock_rate for k in keys if (t := playable(k.session).sound)), 0)
     return Outline(
         start_us=min(keys[0].at_us, wanted.from_us),
+        end_us=min(end_us, wanted.to_us),
         video=keys[0].format,
         sound=heard,
         delay=max(decoding_delay(entry, rate) for entry in {k.format for k in keys}),
@@ -62,13 +65,15 @@ def check_playable(source: FootageSource, wanted: Range) -> None:
         playable(session)
 
 
-def _keys(index: KeyIndex, wanted: Range) -> list[Key]:
-    """Key frames of the range, from the last one before it on."""
+def _keys(index: KeyIndex, wanted: Range) -> tuple[list[Key], int]:
+    """Key frames of the range, from the last one before it on; the end of the last run."""
     found: list[Key] = []
+    end_us = wanted.from_us
     key, from_us, to_us = wanted.key, wanted.from_us, wanted.to_us
     for run in index.runs(key, from_us - REACH_US, to_us):
         in_run = [k for k in index.keys(key, run) if k.at_us < to_us]
         before = [k for k in in_run if k.at_us <= from_us][-1:]
         connected = before if run.end_us > from_us else []
         found += [*connected, *(k for k in in_run if k.at_us > from_us)]
-    return found
+        end_us = max(end_us, run.end_us)
+    return found, end_us

@@ -194,9 +194,11 @@ class Playback:
             return await asyncio.to_thread(work, *args, **kwargs)
 
     @asynccontextmanager
-    async def _turn(self, limit: asyncio.Semaphore) -> AsyncIterator[None]:
+    async def _turn(
+        self, limit: asyncio.Semaphore, *, patient: bool = False
+    ) -> AsyncIterator[None]:
         try:
-            async with asyncio.timeout(self._limits.wait_s):
+            async with asyncio.timeout(None if patient else self._limits.wait_s):
                 await limit.acquire()
         except TimeoutError:
             raise Busy("too much footage is being read at once; try again in a moment") from None
@@ -207,10 +209,15 @@ class Playback:
 
     async def _stream(self, chunks: "_Chunks") -> AsyncGenerator[bytes, None]:
         try:
-            while (chunk := await self._read(chunks.next)) is not None:
+            while (chunk := await self._next(chunks)) is not None:
                 yield chunk
         finally:
             await asyncio.to_thread(chunks.close)
+
+    async def _next(self, chunks: "_Chunks") -> bytes | None:
+        # A file under way cannot be told to try again: it would be cut short.
+        async with self._turn(self._reading, patient=True):
+            return await asyncio.to_thread(chunks.next)
 
 
 class _Chunks:

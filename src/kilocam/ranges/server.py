@@ -1,7 +1,8 @@
 """The recorder's side: answers on a Unix socket, and never slows the writer.
 
-Owns: the socket, the connections, who follows what. Files are read in threads, the writer's own
-state only where that is a copy of a few kilobytes.
+Owns: the socket, the connections, who follows what. Files are read in threads. So is `where`
+answered, in one of its own: it copies what open files hold of a camera, thousands of entries where
+there are few cameras, while readers of a slow disk may keep all other threads waiting.
 """
 
 import asyncio
@@ -10,6 +11,7 @@ import logging
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol
 
@@ -75,6 +77,7 @@ class RangesServer:
         self._hinting: asyncio.Task[None] | None = None
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._finder = ThreadPoolExecutor(1, thread_name_prefix="ranges-where")
 
     async def start(self) -> None:
         """Listen; a socket left by a dead recorder is replaced.
@@ -107,6 +110,7 @@ class RangesServer:
         await asyncio.gather(*tasks, return_exceptions=True)
         if self._server is not None:
             await self._server.wait_closed()
+        self._finder.shutdown(wait=False, cancel_futures=True)
         self._socket.unlink(missing_ok=True)
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -145,12 +149,15 @@ class RangesServer:
             case "status":
                 await self._line(writer, wire.status_to_json(self._writer.status()))
             case "where":
-                answer = self._writer.where(
+                asked = (
                     wire.key_of(request),
                     wire.time_of(request, "from_us"),
                     wire.time_of(request, "to_us"),
                 )
-                await self._line(writer, wire.answer_to_json(answer))
+                loop = asyncio.get_running_loop()
+                await self._send(
+                    writer, await loop.run_in_executor(self._finder, self._found, *asked)
+                )
             case "range":
                 await self._range(writer, request)
             case "follow":
@@ -159,6 +166,11 @@ class RangesServer:
                 raise LocalProtocolError(
                     f"unknown op {other!r}; known are range, follow, where, status"
                 )
+
+    def _found(self, key: CameraKey, from_us: int, to_us: int) -> bytes:
+        """The answer to `where`; in a thread."""
+        answer = self._writer.where(key, from_us, to_us)
+        return wire.encode_line(wire.answer_to_json(answer))
 
     async def _line(self, writer: asyncio.StreamWriter, values: wire.Json) -> None:
         await self._send(writer, wire.encode_line(values))

@@ -12,14 +12,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from kilocam.core import CameraKey, Gap, Piece, PieceFlag, Session, Span
+from kilocam.core import CameraKey, Gap, GapCause, Piece, PieceFlag, Session, Span
 from kilocam.record.coverage import merge, tile
 from kilocam.record.errors import FormatError
 from kilocam.record.format import Header, Kind, gap_of, leaf_matches, piece_of, session_of
 from kilocam.record.gops import GOP_LIMIT_US
 from kilocam.record.index import TOLERANCE_US, Entry
 from kilocam.record.live import LiveView
-from kilocam.record.scan import read_record
+from kilocam.record.scan import read_whole
 from kilocam.record.shelf import Holding, Identity, Listed, Shelf
 
 
@@ -63,12 +63,13 @@ class Archive:
         low, high = from_us - 2 * TOLERANCE_US, to_us + 2 * TOLERANCE_US
         footage: list[Span] = []
         gaps: list[Gap] = []
-        for holding in self._shelf.holdings(key, low, high, outline=True):
-            for entry in holding.entries:
-                if entry.kind == Kind.PIECE and entry.touches(low, high):
-                    footage.append(Span(start_us=entry.wall_us, end_us=entry.end_us))
-                elif entry.kind == Kind.GAP and entry.touches(low, high):
-                    gaps += self._gap(holding, entry)
+        with _Reader(self._shelf) as reader:
+            for holding in self._shelf.holdings(key, low, high, outline=True):
+                for entry in holding.entries:
+                    if entry.kind == Kind.PIECE and entry.touches(low, high):
+                        footage.append(Span(start_us=entry.wall_us, end_us=entry.end_us))
+                    elif entry.kind == Kind.GAP and entry.touches(low, high):
+                        gaps.append(reader.gap(holding, entry))
         lower, upper = self._bounds(key, low, high, [*footage, *gaps])
         if lower >= upper:
             return [], []
@@ -84,7 +85,7 @@ class Archive:
                 for entry in holding.entries
                 if entry.kind == Kind.PIECE and entry.touches(from_us, to_us)
             }
-            with contextlib.suppress(FileNotFoundError), _Reader(self._shelf) as reader:
+            with _Reader(self._shelf) as reader:
                 for number in wanted:
                     session = reader.session(holding, number)
                     if session is not None:
@@ -121,17 +122,17 @@ class Archive:
     ) -> Iterator[bytes]:
         """The same as `pieces`, as records byte for byte as stored; each session's record first."""
         parts = self._parts(key, from_us - (0 if exact else GOP_LIMIT_US), to_us)
-        session: tuple[int, int] | None = None
+        sent: tuple[int, int] | None = None
         with _Reader(self._shelf) as reader:
             for part in parts[_first_part(parts, from_us, exact=exact) :]:
-                opening = reader.session_entry(part.holding, part.entry.session)
-                records = [reader.raw(part.holding, part.entry)]
-                if opening is None or records[0] is None:
+                opening = reader.opening(part.holding, part.entry.session)
+                record = reader.raw(part.holding, part.entry)
+                if opening is None or record is None:
                     continue
-                if (part.epoch, part.entry.session) != session:
-                    session = part.epoch, part.entry.session
-                    records.insert(0, reader.raw(part.holding, opening))
-                yield from (record for record in records if record is not None)
+                if (part.epoch, part.entry.session) != sent:
+                    sent = part.epoch, part.entry.session
+                    yield opening[1]
+                yield record
 
     def _parts(self, key: CameraKey, from_us: int, to_us: int) -> list[PieceMark]:
         epochs: dict[int, list[tuple[int, Holding, Entry]]] = {}
@@ -146,13 +147,6 @@ class Archive:
             streams.append([part for part in stream if not _covered(above, part.entry.wall_us)])
             above = merge([*above, *_stretches(stream)])
         return list(heapq.merge(*streams, key=lambda part: part[:3]))
-
-    def _gap(self, holding: Holding, entry: Entry) -> Iterator[Gap]:
-        with _Reader(self._shelf) as reader:
-            read = reader.record(holding, entry)
-        if read is not None:
-            with contextlib.suppress(FormatError):
-                yield gap_of(read[1])
 
     def _newest(self) -> list[Listed]:
         """The newest file of each recorder and class, and every one being written."""
@@ -206,17 +200,11 @@ class Archive:
 
     def _spans_of(self, listed: Listed, key: CameraKey) -> tuple[int, int]:
         """First and last moment of a camera in a file; an empty stretch without any."""
-        if listed.name.sealed:
-            with contextlib.suppress(FileNotFoundError, FormatError):
-                row = self._shelf.sealed(listed.path).row(key)
-                if row is not None:
-                    return row.first_us, row.last_us
-            return _FOREVER, 0
-        scanned = self._shelf.scan(listed)
-        entries = scanned.tally.entries(key) if scanned else []
+        _, entries = self._shelf.contents(listed, key)
+        timed = [entry for entry in entries if entry.kind != Kind.SESSION]
         return (
-            min((entry.wall_us for entry in entries), default=_FOREVER),
-            max((entry.end_us for entry in entries), default=0),
+            min((entry.wall_us for entry in timed), default=_FOREVER),
+            max((entry.end_us for entry in timed), default=0),
         )
 
 
@@ -231,7 +219,7 @@ class _Reader:
     def __init__(self, shelf: Shelf) -> None:
         self._shelf = shelf
         self._fds: dict[Identity, int] = {}
-        self._sessions: dict[tuple[Identity, int], Session | None] = {}
+        self._sessions: dict[tuple[Identity, int], tuple[Session, bytes] | None] = {}
 
     def __enter__(self) -> "_Reader":
         return self
@@ -243,48 +231,76 @@ class _Reader:
 
     def piece(self, holding: Holding, entry: Entry) -> tuple[Session, Piece] | None:
         """A piece with its session; None when it is gone or its header is damaged."""
-        session = self.session(holding, entry.session)
-        read = self.record(holding, entry)
-        if session is None or read is None:
+        opening = self.opening(holding, entry.session)
+        read = self._record(holding, entry)
+        if opening is None or read is None:
             return None
         header, payload = read
         whole = leaf_matches(header, payload)
         extra = PieceFlag.NONE if whole else PieceFlag.DAMAGED | PieceFlag.LOST
-        return session, piece_of(header, payload, extra)
+        return opening[0], piece_of(header, payload, extra)
+
+    def gap(self, holding: Holding, entry: Entry) -> Gap:
+        """A gap; of unknown cause when its record is damaged, for its times stand elsewhere too."""
+        read = self._record(holding, entry)
+        if read is not None and leaf_matches(*read):
+            with contextlib.suppress(FormatError):
+                return gap_of(read[1])
+        return Gap(
+            start_us=entry.wall_us,
+            end_us=entry.end_us,
+            cause=GapCause.UNKNOWN,
+            detail="its cause cannot be read any more",
+        )
 
     def session(self, holding: Holding, number: int) -> Session | None:
-        """The session record of this file (I5); None when it is gone or damaged."""
+        """A session; None when it is gone or damaged."""
+        opening = self.opening(holding, number)
+        return None if opening is None else opening[0]
+
+    def opening(self, holding: Holding, number: int) -> tuple[Session, bytes] | None:
+        """A session and its record: of this file (I5), or of one beside it if that is damaged."""
         name = holding.identity, number
         if name not in self._sessions:
-            self._sessions[name] = self._read_session(holding, number)
+            self._sessions[name] = self._read_session(holding, number) or next(
+                (
+                    read
+                    for near in self._shelf.neighbours(holding)
+                    if near.epoch == holding.epoch
+                    and (read := self._read_session(near, number)) is not None
+                ),
+                None,
+            )
             if len(self._sessions) > 256:
                 self._sessions.pop(next(iter(self._sessions)))
         return self._sessions[name]
 
-    def _read_session(self, holding: Holding, number: int) -> Session | None:
-        entry = self.session_entry(holding, number)
-        read = self.record(holding, entry) if entry is not None else None
-        if read is not None and leaf_matches(*read):
-            with contextlib.suppress(FormatError):
-                return session_of(read[1])
+    def _read_session(self, holding: Holding, number: int) -> tuple[Session, bytes] | None:
+        for entry in holding.entries:
+            if entry.kind == Kind.SESSION and entry.session == number:
+                read = self._whole(holding, entry)
+                if read is None:
+                    continue
+                header, record = read
+                payload = record[header.header_length :]
+                if leaf_matches(header, payload):
+                    with contextlib.suppress(FormatError):
+                        return session_of(payload), record
         return None
-
-    def session_entry(self, holding: Holding, number: int) -> Entry | None:
-        """Where the file has a session's record."""
-        return next(
-            (e for e in holding.entries if e.kind == Kind.SESSION and e.session == number), None
-        )
 
     def raw(self, holding: Holding, entry: Entry) -> bytes | None:
-        """A record's bytes as stored; None when it is gone."""
-        with contextlib.suppress(FileNotFoundError):
-            return os.pread(self._fd(holding), entry.length, entry.offset)
-        return None
+        """A record's bytes as stored; None when it is gone or its header is damaged."""
+        read = self._whole(holding, entry)
+        return None if read is None else read[1]
 
-    def record(self, holding: Holding, entry: Entry) -> tuple[Header, bytes] | None:
-        """Header and payload of a record; None when it is gone or damaged."""
+    def _record(self, holding: Holding, entry: Entry) -> tuple[Header, bytes] | None:
+        """Header and payload of a record; None when it is gone or its header is damaged."""
+        read = self._whole(holding, entry)
+        return None if read is None else (read[0], read[1][read[0].header_length :])
+
+    def _whole(self, holding: Holding, entry: Entry) -> tuple[Header, bytes] | None:
         with contextlib.suppress(FileNotFoundError, FormatError):
-            return read_record(self._fd(holding), entry.offset, entry.length, holding.path)
+            return read_whole(self._fd(holding), entry.offset, entry.length, holding.path)
         return None
 
     def _fd(self, holding: Holding) -> int:

@@ -3,7 +3,7 @@
 A pure function of intervals; log.md, "Coverage", argues the rules C1 to C4.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from kilocam.core import Gap, GapCause, Span
@@ -52,17 +52,35 @@ def merge(spans: Iterable[Span]) -> list[Span]:
 def _remaining(gaps: Iterable[Gap], footage: list[Span]) -> list[Gap]:
     """Typed gaps less the footage, for footage wins (C2)."""
     remaining: list[Gap] = []
-    for gap in sorted(gaps, key=lambda gap: (gap.start_us, gap.end_us)):
+    first = 0
+    for gap in _apart(gaps):
+        while first < len(footage) and footage[first].end_us <= gap.start_us:
+            first += 1
         start = gap.start_us
-        for span in footage:
-            if span.end_us <= start or span.start_us >= gap.end_us:
-                continue
+        for number in range(first, len(footage)):
+            span = footage[number]
+            if span.start_us >= gap.end_us:
+                break
             if span.start_us - start >= _SLIVER_US:
                 remaining.append(replace(gap, start_us=start, end_us=span.start_us))
             start = max(start, span.end_us)
         if start == gap.start_us or gap.end_us - start >= _SLIVER_US:
             remaining.append(replace(gap, start_us=start))
     return [gap for gap in remaining if gap.end_us > gap.start_us]
+
+
+def _apart(gaps: Iterable[Gap]) -> Iterator[Gap]:
+    """Typed gaps without overlap: of two that do the one that began first is told.
+
+    So each stretch of footage is looked at once, however many recorders told of one outage.
+    """
+    end: int | None = None
+    for gap in sorted(gaps, key=lambda gap: (gap.start_us, gap.end_us)):
+        if end is None or gap.start_us >= end:
+            yield gap
+        elif gap.end_us > end:
+            yield replace(gap, start_us=end)
+        end = gap.end_us if end is None else max(end, gap.end_us)
 
 
 def _filled(parts: list[Span | Gap], lower_us: int, upper_us: int) -> list[Span | Gap]:

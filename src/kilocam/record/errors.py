@@ -21,5 +21,6 @@ class FormatError(LogError):
     def __init__(self, text: str, file: Path | None = None, offset: int = 0) -> None:
         place = f"{file} at byte {offset}: " if file else ""
         super().__init__(f"{place}{text}")
+        self.reason = text
         self.file = file
         self.offset = offset

@@ -17,6 +17,7 @@ from kilocam.record.errors import FormatError
 
 MAGIC = b"\xc5KCW"
 VERSION = 1
+CUT_OFF = "the record is cut off"
 NOT_ENCRYPTED = bytes(20)
 """Key id 0 and an empty nonce."""
 
@@ -158,7 +159,7 @@ def unpack_header(data: bytes | memoryview, offset: int = 0) -> Header:
         FormatError: there is no whole header there, or its bytes were altered.
     """
     if len(data) - offset < HEADER_MIN:
-        raise FormatError("the record is cut off")
+        raise FormatError(CUT_OFF)
     fields = _FIXED.unpack_from(data, offset)
     magic, version, _, header_length = fields[:4]
     if magic != MAGIC:
@@ -170,7 +171,7 @@ def unpack_header(data: bytes | memoryview, offset: int = 0) -> Header:
         raise FormatError("the header's length is wrong")
     end = offset + header_length
     if len(data) < end:
-        raise FormatError("the record is cut off")
+        raise FormatError(CUT_OFF)
     if zlib.crc32(data[offset : end - 4]) != _CRC.unpack_from(data, end - 4)[0]:
         raise FormatError("the header's checksum is wrong")
     middle = offset + _FIXED.size

@@ -191,7 +191,7 @@ def entry_of(offset: int, header: Header) -> Entry:
         header.key_us,
         header.session,
         header.length,
-        header.flags,
+        header.flags & 0xFFFF,
         header.kind,
     )
 
@@ -244,25 +244,40 @@ class Directory:
     A file of 1000 cameras has 40 kB of rows; a bisection touches ten of them.
     """
 
-    __slots__ = ("_data", "_names", "count", "entries_at")
-
-    def __init__(self, head: bytes) -> None:
-        """`head` is the index payload's beginning, at least `Directory.length_of` bytes of it."""
-        self.count, names, _ = _HEAD.unpack_from(head)
-        self._data = head
-        self._names = _HEAD.size + self.count * _ROW.size
-        self.entries_at = self._names + names
-        if len(head) < self.entries_at:
-            raise FormatError("the index is cut off")
+    __slots__ = ("_data", "_names", "count", "entries", "entries_at")
 
     HEAD_LENGTH = _HEAD.size
     ENTRY_LENGTH = _ENTRY.size
 
+    def __init__(self, head: bytes) -> None:
+        """`head` is the index payload's beginning, at least `Directory.length_of` bytes of it.
+
+        Raises:
+            FormatError: it is shorter.
+        """
+        if len(head) < _HEAD.size:
+            raise FormatError("it is cut off")
+        self.count, names, self.entries = _HEAD.unpack_from(head)
+        self._data = head
+        self._names = _HEAD.size + self.count * _ROW.size
+        self.entries_at = self._names + names
+        if len(head) < self.entries_at:
+            raise FormatError("it is cut off")
+
     @staticmethod
-    def length_of(head: bytes) -> int:
-        """Bytes of rows and names, told by the first `HEAD_LENGTH` bytes."""
-        count, names, _ = _HEAD.unpack_from(head)
-        return int(_HEAD.size + count * _ROW.size + names)
+    def length_of(head: bytes, payload_length: int) -> int:
+        """Bytes of rows and names, told by the first `HEAD_LENGTH` bytes.
+
+        Raises:
+            FormatError: with the entries they do not fill a payload of that length.
+        """
+        if len(head) < _HEAD.size:
+            raise FormatError("it is cut off")
+        count, names, entries = _HEAD.unpack_from(head)
+        length = int(_HEAD.size + count * _ROW.size + names)
+        if length + entries * _ENTRY.size != payload_length:
+            raise FormatError("it has another length than its head says")
+        return length
 
     def row(self, key: CameraKey) -> Row | None:
         """The row of a camera, or None when the file has nothing of it."""

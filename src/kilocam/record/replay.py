@@ -10,7 +10,7 @@ from pathlib import Path
 
 from kilocam.core import CameraKey, GopRef, Piece, Session
 from kilocam.record.errors import FormatError
-from kilocam.record.format import Kind, piece_of, session_of
+from kilocam.record.format import Kind, leaf_matches, piece_of, session_of
 from kilocam.record.gops import GOP_LIMIT_US, GopTracker, Position
 from kilocam.record.names import FileName, list_names
 from kilocam.record.scan import Found, scan
@@ -68,7 +68,7 @@ def _reaches(file: Path, name: FileName, after: int) -> bool:
         return True
     try:
         with file.open("rb") as opened:
-            return SealedFile(opened.fileno(), file).footer.last_sequence >= after
+            return SealedFile(opened.fileno(), file, check=False).footer.last_sequence >= after
     except FileNotFoundError:
         return False
     except FormatError:
@@ -86,8 +86,10 @@ def _pieces(file: Path, name: FileName, after: int) -> Iterator[_Step]:
                 continue
             header = found.header
             if header.kind == Kind.SESSION:
-                with contextlib.suppress(FormatError):
-                    sessions[header.key] = session_of(found.payload(fd))
+                payload = found.payload(fd)
+                if leaf_matches(header, payload):
+                    with contextlib.suppress(FormatError):
+                        sessions[header.key] = session_of(payload)
             elif header.kind == Kind.PIECE and header.sequence >= after:
                 session = sessions.get(header.key)
                 if session is not None and session.session == header.session:

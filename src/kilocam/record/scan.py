@@ -1,12 +1,13 @@
 """Walking a file header by header (P4, P6, P7); payloads are read only where asked for."""
 
+import errno
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from kilocam.record.errors import FormatError
-from kilocam.record.format import HEADER_MAX, MAGIC, Header, unpack_header
+from kilocam.record.format import CUT_OFF, HEADER_MAX, MAGIC, Header, unpack_header
 
 _STEP = 1 << 20
 
@@ -43,7 +44,8 @@ def scan(fd: int, start: int, end: int, *, resync: bool) -> Iterator[Found | Hol
     """Records of `fd` in [start, end).
 
     With `resync` bytes that are no record are passed over to the next header; without, the scan
-    stops before them. A record that ends after `end` counts as no record.
+    stops before them. A record that ends after `end` counts as no record, and nothing follows it:
+    the rest is its own payload, in which a camera may have sent what looks like a record.
     """
     position = start
     while position < end:
@@ -54,25 +56,45 @@ def scan(fd: int, start: int, end: int, *, resync: bool) -> Iterator[Found | Hol
             continue
         if not resync:
             return
-        following = _next_record(fd, position + 1, end)
+        following = end if found == CUT_OFF else _next_record(fd, position + 1, end)
         yield Hole(position, following, found)
         position = following
 
 
+def read_at(fd: int, length: int, offset: int) -> bytes:
+    """Bytes of a file; a bad sector costs what lies on it and nothing else.
+
+    Raises:
+        FormatError: the disk cannot read them any more.
+    """
+    try:
+        return os.pread(fd, length, offset)
+    except OSError as error:
+        if error.errno != errno.EIO:
+            raise
+        raise FormatError("the disk cannot read it any more") from None
+
+
 def read_record(fd: int, offset: int, length: int, file: Path) -> tuple[Header, bytes]:
-    """The record of `length` bytes at `offset`, in one read.
+    """Header and payload of the record of `length` bytes at `offset`, in one read.
 
     Raises:
         FormatError: it is not there.
     """
-    data = os.pread(fd, length, offset)
+    header, data = read_whole(fd, offset, length, file)
+    return header, data[header.header_length :]
+
+
+def read_whole(fd: int, offset: int, length: int, file: Path) -> tuple[Header, bytes]:
+    """The same, with the record as it is stored in place of its payload."""
     try:
+        data = read_at(fd, length, offset)
         header = unpack_header(data)
     except FormatError as error:
         raise FormatError(str(error), file, offset) from None
     if header.length != length or len(data) != length:
         raise FormatError("the record has another length than its index says", file, offset)
-    return header, data[header.header_length :]
+    return header, data
 
 
 def _record_at(fd: int, offset: int, end: int) -> Found | str:
@@ -82,7 +104,7 @@ def _record_at(fd: int, offset: int, end: int) -> Found | str:
     except FormatError as error:
         return str(error)
     if offset + header.length > end:
-        return "the record is cut off"
+        return CUT_OFF
     return Found(offset, header, data[: header.header_length])
 
 

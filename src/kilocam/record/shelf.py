@@ -1,10 +1,11 @@
 """The files of some data paths as a reader meets them: listed cheaply, opened when needed.
 
 Owns: the listing (anew only when a directory changed), a bounded cache of footers and directories,
-the scans of active files nobody answers for.
+the scans of active files nobody answers for, and of sealed ones whose index is damaged.
 """
 
 import contextlib
+import logging
 import threading
 import time
 from collections import OrderedDict
@@ -18,13 +19,23 @@ from kilocam.record.format import Kind
 from kilocam.record.index import WHOLE, Entry
 from kilocam.record.live import LiveFile, LiveView
 from kilocam.record.names import FileName, list_names
-from kilocam.record.stored import ActiveScan, FileRecord, SealedFile, file_record
+from kilocam.record.stored import (
+    ActiveScan,
+    FileRecord,
+    ScannedFile,
+    SealedFile,
+    file_record,
+)
 
 _CACHED = 256
 """Footers kept: 40 kB each for 1000 cameras, so 10 MB."""
+_SCANNED = 16
+"""Scans of damaged files kept: up to 1 MB each."""
+_NEIGHBOURS = 32
+"""Files in which a damaged session is looked for; a long one has a record in each of them."""
 _RACY_NS = 50_000_000
 """A directory changed this recently is listed again: its time stamp may hide a later change."""
-
+_log = logging.getLogger(__name__)
 
 Identity = tuple[str, int, str, int]
 """Directory, creation, recorder, class."""
@@ -47,6 +58,7 @@ class Listed:
 class Holding:
     """What one file holds of one camera."""
 
+    key: CameraKey
     path: Path
     identity: Identity
     epoch: int
@@ -64,6 +76,10 @@ class Shelf:
         self._all: list[Listed] = []
         self._listed: dict[Path, list[Listed]] = {}
         self._sealed: OrderedDict[Path, SealedFile] = OrderedDict()
+        self._checked: set[Path] = set()
+        """Files whose index matched its hash: that is looked at once."""
+        self._damaged: OrderedDict[Path, ScannedFile] = OrderedDict()
+        self._told: set[Path] = set()
         self._scans: dict[Path, ActiveScan] = {}
         self._records: OrderedDict[Identity, FileRecord] = OrderedDict()
 
@@ -91,6 +107,8 @@ class Shelf:
         active = {listed.path for listed in self._listed[path] if not listed.name.sealed}
         for gone in [p for p in self._scans if p.parent == path and p not in active]:
             del self._scans[gone]
+        if len(self._checked) > 2 * sum(map(len, self._listed.values())) + 1000:
+            self._checked.clear()  # most of them are deleted by now; looking again costs little
         self._stamps[path] = stamp
         if time.time_ns() - stamp < _RACY_NS:
             self._stamps.pop(path)
@@ -115,11 +133,88 @@ class Shelf:
         if active:
             yield from self._active_holdings(active, key, from_us, to_us)
 
-    def sealed(self, path: Path) -> SealedFile:
-        """Footer and directory of a sealed file, cached.
+    def neighbours(self, holding: Holding) -> Iterator[Holding]:
+        """What the files written before and after one hold of its camera, the nearest first."""
+        _, created_us, recorder, _ = holding.identity
+        others = [
+            listed
+            for listed in self.files()
+            if listed.name.recorder == recorder and listed.identity != holding.identity
+        ]
+        others.sort(key=lambda listed: abs(listed.name.created_us - created_us))
+        for listed in others[:_NEIGHBOURS]:
+            epoch, entries = self.contents(listed, holding.key)
+            if entries:
+                yield Holding(
+                    key=holding.key,
+                    path=listed.path,
+                    identity=listed.identity,
+                    epoch=epoch,
+                    entries=entries,
+                )
+
+    def contents(self, listed: Listed, key: CameraKey) -> tuple[int, list[Entry]]:
+        """Epoch of a file and all its entries of a camera; none when it is gone."""
+        if not listed.name.sealed:
+            scanned = self.scan(listed)
+            return (scanned.epoch, scanned.tally.entries(key)) if scanned else (0, [])
+        with contextlib.suppress(FileNotFoundError):
+            stored = self._stored(listed.path)
+            if isinstance(stored, SealedFile):
+                try:
+                    return stored.epoch, self._entries(stored, key)
+                except FormatError as error:
+                    stored = self._scan_damaged(listed.path, error)
+            return stored.epoch, stored.tally.entries(key)
+        return 0, []
+
+    @staticmethod
+    def _entries(sealed: SealedFile, key: CameraKey) -> list[Entry]:
+        row = sealed.row(key)
+        if row is None:
+            return []
+        with sealed.path.open("rb") as opened:
+            return sealed.entries(opened.fileno(), row)
+
+    def _stored(self, path: Path) -> SealedFile | ScannedFile:
+        """A sealed file by its index, once that was compared with its hash; else by its records.
 
         Raises:
-            FormatError: damaged.
+            FileNotFoundError: deleted meanwhile.
+        """
+        with self._lock:
+            if path in self._damaged:
+                self._damaged.move_to_end(path)
+                return self._damaged[path]
+            checked = path in self._checked
+        try:
+            sealed = self._footed(path)
+            if not checked:
+                with path.open("rb") as opened:
+                    sealed.check(opened.fileno())
+                with self._lock:
+                    self._checked.add(path)
+        except FormatError as error:
+            return self._scan_damaged(path, error)
+        return sealed
+
+    def _scan_damaged(self, path: Path, error: FormatError) -> ScannedFile:
+        with path.open("rb") as opened:
+            read = ScannedFile(opened.fileno(), path)
+        with self._lock:
+            if path not in self._told:
+                self._told.add(path)
+                _log.warning("%s; it is read by its records, `kilocam verify` says more", error)
+            self._damaged[path] = read
+            if len(self._damaged) > _SCANNED:
+                self._damaged.popitem(last=False)
+        return read
+
+    def _footed(self, path: Path) -> SealedFile:
+        """Footer and directory of a sealed file, cached; its index may be damaged.
+
+        Raises:
+            FormatError: no such file can be.
             FileNotFoundError: deleted meanwhile.
         """
         with self._lock:
@@ -128,7 +223,7 @@ class Shelf:
                 self._sealed.move_to_end(path)
                 return cached
         with path.open("rb") as opened:
-            read = SealedFile(opened.fileno(), path)
+            read = SealedFile(opened.fileno(), path, check=False)
         with self._lock:
             self._sealed[path] = read
             if len(self._sealed) > _CACHED:
@@ -144,7 +239,7 @@ class Shelf:
         try:
             with listed.path.open("rb") as opened:
                 read = file_record(opened.fileno())
-        except (OSError, ValueError, KeyError, FormatError):
+        except (OSError, FormatError):
             return None
         with self._lock:
             self._records[identity] = read
@@ -166,28 +261,40 @@ class Shelf:
         if not listed.name.sealed:
             scanned = self.scan(listed)
             return scanned.tally.keys() if scanned else []
-        with contextlib.suppress(FileNotFoundError, FormatError):
-            return [key for key, _ in self.sealed(listed.path).directory.rows()]
+        with contextlib.suppress(FileNotFoundError):
+            stored = self._stored(listed.path)
+            if isinstance(stored, ScannedFile):
+                return stored.tally.keys()
+            return [key for key, _ in stored.directory.rows()]
         return []
 
     def _sealed_holding(self, listed: Listed, key: CameraKey, *, outline: bool) -> Holding | None:
-        with contextlib.suppress(FileNotFoundError, FormatError):
-            sealed = self.sealed(listed.path)
-            row = sealed.row(key)
-            if row is None:
+        epoch, entries = (self._outline(listed.path, key) if outline else None) or self.contents(
+            listed, key
+        )
+        if not entries:
+            return None
+        return Holding(
+            key=key, path=listed.path, identity=listed.identity, epoch=epoch, entries=entries
+        )
+
+    def _outline(self, path: Path, key: CameraKey) -> tuple[int, list[Entry]] | None:
+        """One entry made of a camera's row, if it has no hole and lies within its file's times.
+
+        Such a row is believed although the index was not compared with its hash yet: a day's time
+        line would otherwise read 1 MB a file. At worst it hides a hole within one file.
+        """
+        with self._lock:
+            if path in self._told:
                 return None
-            if outline and row.flags & WHOLE:
+        with contextlib.suppress(FileNotFoundError, FormatError):
+            sealed = self._footed(path)
+            row, footer = sealed.row(key), sealed.footer
+            if row is None or row.flags != WHOLE:
+                return None
+            if footer.first_us <= row.first_us <= row.last_us <= footer.last_us:
                 length = row.last_us - row.first_us
-                entries = [Entry(0, 0, row.first_us, length, 0, 0, 0, 0, Kind.PIECE)]
-            else:
-                with listed.path.open("rb") as opened:
-                    entries = sealed.entries(opened.fileno(), row)
-            return Holding(
-                path=listed.path,
-                identity=listed.identity,
-                epoch=sealed.epoch,
-                entries=entries,
-            )
+                return sealed.epoch, [Entry(0, 0, row.first_us, length, 0, 0, 0, 0, Kind.PIECE)]
         return None
 
     def _active_holdings(
@@ -205,8 +312,13 @@ class Shelf:
                     continue
                 epoch, entries = scanned.epoch, scanned.tally.entries(key)
             if entries:
-                identity = listed.identity
-                yield Holding(path=listed.path, identity=identity, epoch=epoch, entries=entries)
+                yield Holding(
+                    key=key,
+                    path=listed.path,
+                    identity=listed.identity,
+                    epoch=epoch,
+                    entries=entries,
+                )
 
     def scan(self, listed: Listed) -> ActiveScan | None:
         """The index of an active file by scanning what is new; None when it is gone."""

@@ -15,6 +15,11 @@ from kilocam.record.names import FileName, parse_name
 from kilocam.record.scan import Found, Hole, scan
 from kilocam.record.stored import SealedFile
 
+_ALTERED: dict[int, str] = {
+    Kind.INDEX: "the index was altered; footage is found by its records",
+    Kind.FOOTER: "the footer was altered; footage is found by its records",
+}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileOk:
@@ -22,6 +27,8 @@ class FileOk:
 
     file: Path
     records: int
+    wanted: int
+    """Pieces and gaps among them that were asked for."""
     bytes: int
     sealed: bool
 
@@ -88,7 +95,11 @@ def verify_files(
         yield from damages
         if not damages:
             yield FileOk(
-                file=file, records=checked.records, bytes=checked.size, sealed=checked.sealed
+                file=file,
+                records=checked.records,
+                wanted=checked.wanted,
+                bytes=checked.size,
+                sealed=checked.sealed,
             )
 
 
@@ -115,25 +126,39 @@ class _Check:
 
     def __init__(self, fd: int, file: Path, wanted: _Wanted) -> None:
         self.records = 0
+        self.wanted = 0
         self.size = os.fstat(fd).st_size
         name = parse_name(file.name)
         self.sealed = name.sealed if name else not file.name.endswith(".open")
         self._name: FileName | None = name
         self._fd = fd
         self._file = file
-        self._wanted = wanted
+        self._asked = wanted
         self._hash = blake3()
         self._entries: dict[CameraKey, list[Entry]] = {}
         self._sessions: set[tuple[CameraKey, int]] = set()
         self._holes: list[Hole] = []
+        self._lost: list[Found] = []
+        """Session records whose payload was altered."""
         self._last_kind = -1
 
     def run(self) -> Iterator[Damage]:
+        """What differs; of the file's own records the first thing that does."""
+        told: set[int] = set()
+        for damage in self._damages():
+            if damage.key is None:
+                if damage.offset in told:
+                    continue
+                told.add(damage.offset)
+            yield damage
+
+    def _damages(self) -> Iterator[Damage]:
         for found in scan(self._fd, 0, self.size, resync=True):
             if isinstance(found, Hole):
                 self._holes.append(found)
             else:
                 yield from self._record(found)
+        yield from map(self._lost_session, self._lost)
         sealed = self._sealed_file() if self.sealed else None
         if isinstance(sealed, Damage):
             yield sealed
@@ -148,21 +173,27 @@ class _Check:
             yield self._damage(found, "the file does not begin with its own record")
         self.records += 1
         self._last_kind = header.kind
+        asked = self._asked.header(header)
+        self.wanted += asked and header.kind in (Kind.PIECE, Kind.GAP)
+        whole = not asked or leaf_matches(header, found.payload(self._fd))
         if header.kind == Kind.FOOTER:
-            yield from self._file_hash(found)
+            if whole:
+                yield from self._file_hash(found)
         else:
             self._hash.update(found.raw)
         if header.kind in (Kind.PIECE, Kind.SESSION, Kind.GAP):
             yield from self._order(found)
-        if self._wanted.header(header) and not leaf_matches(header, found.payload(self._fd)):
-            yield self._damage(found, "the payload was altered")
+        if not whole and header.kind == Kind.SESSION:
+            self._lost.append(found)
+        elif not whole:
+            yield self._damage(found, _ALTERED.get(header.kind, "the payload was altered"))
 
     def _file_hash(self, found: Found) -> Iterator[Damage]:
         """The footer's hash over the headers before it (I8); a hole was told of already."""
         try:
             expected = footer_of(found.payload(self._fd)).file_hash
         except FormatError as error:
-            yield self._damage(found, str(error))
+            yield self._damage(found, error.reason)
             return
         if not self._holes and expected != self._hash.digest():
             reason = "headers were altered, removed, added or re-ordered since the file was sealed"
@@ -183,7 +214,7 @@ class _Check:
         try:
             return SealedFile(self._fd, self._file)
         except FormatError as error:
-            return Damage(file=self._file, offset=error.offset, reason=str(error))
+            return Damage(file=self._file, offset=error.offset, reason=error.reason)
 
     def _named_holes(self, sealed: SealedFile | None) -> Iterator[Damage]:
         """Bytes that are no record; the index knows whose they were."""
@@ -225,6 +256,23 @@ class _Check:
 
     def _indexed_entries(self, sealed: SealedFile, row: Row | None) -> list[Entry] | None:
         return None if row is None else sealed.entries(self._fd, row)
+
+    def _lost_session(self, found: Found) -> Damage:
+        """Without its session footage cannot be read, unless a file beside has it, too (I5)."""
+        header = found.header
+        pieces = [
+            entry
+            for entry in self._entries.get(header.key, [])
+            if entry.kind == Kind.PIECE and entry.session == header.session
+        ]
+        return Damage(
+            file=self._file,
+            offset=found.offset,
+            reason=f"the record of session {header.session} was altered",
+            key=header.key,
+            from_us=min((entry.wall_us for entry in pieces), default=header.wall_us),
+            to_us=max((entry.end_us for entry in pieces), default=header.wall_us),
+        )
 
     def _damage(self, found: Found, reason: str) -> Damage:
         header = found.header

@@ -178,6 +178,35 @@ async def test_a_range_that_makes_no_sense_is_refused_in_words(
     assert field in answer.json()["detail"]
 
 
+async def test_a_playlist_without_an_end_does_not_begin_days_ago(house: House) -> None:
+    async with house.signed_in() as client:
+        answer = await client.get(
+            "/v1/cameras/gate/hls/index.m3u8", params={"from": "2020-01-01T00:00:00Z"}
+        )
+    assert answer.status_code == 422
+    assert "begins at most 24 h ago; give 'to'" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59.999999Z"])
+async def test_a_moment_that_no_calendar_knows_is_refused(house: House, moment: str) -> None:
+    async with house.signed_in() as client:
+        answer = await client.get("/v1/cameras/gate/snapshot.jpg", params={"at": moment})
+    assert answer.status_code == 422
+
+
+async def test_a_range_still_to_come_has_neither_footage_nor_gaps(house: House) -> None:
+    hour = {"from": "2090-01-01T00:00:00Z", "to": "2090-01-01T01:00:00Z"}
+    async with house.signed_in() as client:
+        footage = await client.get("/v1/cameras/gate/footage", params=hour)
+        others = [
+            await client.get("/v1/cameras/gate/clip.mp4", params=hour),
+            await client.get("/v1/cameras/gate/hls/index.m3u8", params=hour),
+            await client.get("/v1/cameras/gate/snapshot.jpg", params={"at": hour["from"]}),
+        ]
+    assert (footage.json()["ranges"], footage.json()["gaps"]) == ([], [])
+    assert [answer.status_code for answer in others] == [404, 404, 404]
+
+
 async def test_a_camera_that_only_the_dead_database_could_know_is_not_denied(house: House) -> None:
     async with house.signed_in() as client:
         answer = await client.get("/v1/cameras/attic/footage", params=between(0, 5))

@@ -1,3 +1,4 @@
+import struct
 from pathlib import Path
 
 import av
@@ -9,7 +10,9 @@ from tests.fakes.stored import Stored, at, store
 
 from kilocam.bitstream import split_avcc
 from kilocam.media import read_frame_number
-from kilocam.playback import PlaybackError, Range, clip, export
+from kilocam.media.boxes import MOVIE_TIMESCALE
+from kilocam.playback import Library, NoPicture, PlaybackError, Range, clip, export
+from kilocam.record import Archive, list_records, log_files
 
 SLICES = (1, 5)
 
@@ -127,6 +130,31 @@ def test_a_clip_starts_when_asked_and_decodes(troubled: Stored, tmp_path: Path) 
     shown = [(at_s, number) for at_s, number in numbers_in(file) if at_s >= 0]
     for at_s, number in (shown[0], shown[20], shown[-1]):
         assert number == troubled.truth.shown_at(first_us + round(at_s * 1e6) + 2000).number
+
+
+@pytest.mark.parametrize(("from_s", "to_s", "length_s"), [(20, 3600, 4), (4, 10, 6), (0, 1e6, 24)])
+def test_a_clip_is_no_longer_than_what_is_recorded(
+    plain: Stored, from_s: float, to_s: float, length_s: float
+) -> None:
+    init = next(clip(plain.library, plain.range(from_s, to_s)).chunks)
+    (told,) = struct.unpack_from(">Q", init, init.index(b"mehd") + 8)
+    assert told / MOVIE_TIMESCALE == pytest.approx(length_s, abs=0.2)
+
+
+def test_a_clip_of_pictures_that_are_all_destroyed_is_a_clear_error(
+    plain: Stored, tmp_path: Path
+) -> None:
+    for file in log_files([plain.path]):
+        content = bytearray(file.read_bytes())
+        for line in list_records(file):
+            if line.kind == "piece":
+                start = line.offset + line.header.header_length
+                content[start : line.offset + line.length] = bytes(line.header.payload_length)
+        (tmp_path / file.name).write_bytes(content)
+    library = Library(Archive([tmp_path]))
+
+    with pytest.raises(NoPicture, match="no picture of it can be decoded"):
+        list(clip(library, plain.range(4, 9)).chunks)
 
 
 def test_a_clip_comes_in_parts(plain: Stored) -> None:

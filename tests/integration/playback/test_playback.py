@@ -1,4 +1,5 @@
 import asyncio
+import threading
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from pathlib import Path
@@ -9,7 +10,7 @@ from tests.fakes.footage import GATE, T0
 from tests.fakes.samples import check_decodes
 from tests.fakes.stored import Stored, at
 
-from kilocam.core import CameraKey, GapCause, Piece, Session
+from kilocam.core import CameraKey, Gap, GapCause, Piece, Session, Span
 from kilocam.playback import (
     Busy,
     CapabilityKeys,
@@ -21,6 +22,7 @@ from kilocam.playback import (
     sign,
 )
 from kilocam.playback.capability import PERIOD_US
+from kilocam.record import Archive
 
 KEYS = CapabilityKeys(current="a1", keys={"a1": b"a secret for tests"})
 
@@ -144,6 +146,39 @@ async def test_who_waits_too_long_is_told_to_try_again(troubled: Stored) -> None
     playback = Playback(troubled.archive, Silent(), KEYS, limits=limits)
     with pytest.raises(Busy, match="try again in a moment"):
         await playback.snapshot(GATE, at(3))
+
+
+class Held:
+    """Stored footage whose time line is told only once the test lets it."""
+
+    def __init__(self, archive: Archive) -> None:
+        self.asked, self.go_on = threading.Event(), threading.Event()
+        self.pieces, self.marks, self.read = archive.pieces, archive.marks, archive.read
+        self._archive = archive
+
+    def coverage(self, key: CameraKey, from_us: int, to_us: int) -> tuple[list[Span], list[Gap]]:
+        self.asked.set()
+        assert self.go_on.wait(30)
+        return self._archive.coverage(key, from_us, to_us)
+
+
+@pytest.mark.asyncio
+async def test_a_clip_under_way_waits_its_turn_and_is_not_cut_short(troubled: Stored) -> None:
+    held = Held(troubled.archive)
+    limits = Limits(reads=1, wait_s=0.05)
+    playback = Playback(held, Silent(), KEYS, clock=Clock(at(1000)), limits=limits)
+    made = await playback.clip(GATE, at(1), at(9))
+    async with aclosing(made.chunks) as chunks:
+        await anext(chunks)
+        slow = asyncio.create_task(playback.footage(GATE, at(0), at(40)))
+        assert await asyncio.to_thread(held.asked.wait, 10)
+        with pytest.raises(Busy):
+            await playback.footage(GATE, at(0), at(40))
+        following = asyncio.create_task(anext(chunks))
+        await asyncio.sleep(0.3)
+        held.go_on.set()
+        assert (await following)[4:8] == b"moof"
+        await slow
 
 
 @pytest.mark.asyncio

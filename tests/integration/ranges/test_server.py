@@ -2,6 +2,7 @@
 
 import asyncio
 import stat
+import threading
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +21,7 @@ from kilocam.ranges import (
     RemoteProtocolError,
     SocketLiveView,
 )
-from kilocam.record import Archive, LogOptions, LogWriter
+from kilocam.record import Archive, LiveAnswer, LogOptions, LogWriter
 
 pytestmark = pytest.mark.asyncio
 S = 1_000_000
@@ -272,3 +273,37 @@ async def test_a_path_too_long_for_a_socket_is_said_in_one_line(house: House) ->
 async def test_a_refusal_reaches_the_caller(house: House) -> None:
     with pytest.raises(LocalProtocolError, match="tenant id 'T' is not valid"):
         await anext(house.client.follow(CameraKey("T", "gate")))
+
+
+class Wide(LogWriter):
+    """A recorder with so much in its open files that finding something in it takes long."""
+
+    def __init__(self, log: Path) -> None:
+        super().__init__([log], "r0", LogOptions(reserve=0), clock=FakeClock(START_US))
+        self.asked = threading.Event()
+        self.go_on = threading.Event()
+
+    def where(self, key: CameraKey, from_us: int, to_us: int) -> LiveAnswer:
+        self.asked.set()
+        assert self.go_on.wait(30)
+        return super().where(key, from_us, to_us)
+
+
+async def test_looking_for_footage_delays_no_turn_of_the_recorder(tmp_path: Path) -> None:
+    writer = Wide(tmp_path / "log")
+    await asyncio.to_thread(writer.start)
+    server = RangesServer(tmp_path / "r0.sock", writer, Archive([tmp_path / "log"]))
+    await server.start()
+    client = RangesClient(tmp_path / "r0.sock", timeout_s=20)
+    try:
+        found = asyncio.create_task(client.where(GATE, START_US, START_US + S))
+        assert await asyncio.to_thread(writer.asked.wait, 10)
+        async with asyncio.timeout(10):
+            assert (await client.status()).recorder == "r0"
+        assert not found.done()
+        writer.go_on.set()
+        assert (await found).files == ()
+    finally:
+        writer.go_on.set()
+        await server.close()
+        await asyncio.to_thread(writer.close)

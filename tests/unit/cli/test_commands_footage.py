@@ -132,3 +132,70 @@ def test_reader_lists_every_record_as_text_and_as_json(data: Path) -> None:
     pieces = [fact for fact in facts if fact["camera"] == "default/gate" and fact["packets"]]
     assert sum(piece["frames"] for piece in pieces) == 120
     assert any("key_frame=" in line for line in lines)
+
+
+def verified(data: Path, *arguments_: str) -> str:
+    with pytest.raises(KilocamError) as caught:
+        CliRunner().invoke(verify, [f"--data={data}", *arguments_], catch_exceptions=False)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_verify_refuses_a_camera_that_nothing_is_stored_of(data: Path) -> None:
+    said = (
+        "camera default/gale: nothing is recorded; check the name, footage exists of: default/gate"
+    )
+    assert verified(data, "--camera=gale") == said
+    (file,) = log_files([data / "footage"])
+    assert verified(data, "--camera=gale", str(file)) == said
+
+
+def test_verify_names_a_mistyped_camera_in_damaged_files_too(data: Path, tmp_path: Path) -> None:
+    (file,) = log_files([data / "footage"])
+    altered = tmp_path / file.name
+    altered.write_bytes(file.read_bytes()[:-1])
+    assert "check the name" in verified(data, "--camera=gale", str(altered))
+    assert "check the name" in verified(data, "--camera=gate", str(tmp_path / "gone.kcw"))
+    found = CliRunner().invoke(verify, ["--camera=gate", str(altered)])
+    assert found.exit_code == 1
+    assert found.output.endswith(" damaged\n")
+
+
+def test_verify_refuses_a_range_in_which_nothing_is_stored(data: Path) -> None:
+    early = [format_time(T0 - S * 500), format_time(T0 - S * 400)]
+    assert verified(data, "--camera=gate", f"--from={early[0]}", f"--to={early[1]}") == (
+        "camera default/gate: nothing is recorded in this range; choose another range"
+    )
+    assert verified(data, f"--to={early[1]}") == (
+        "nothing is recorded in this range; choose another range"
+    )
+
+
+def test_verify_refuses_a_range_that_ends_before_it_starts(data: Path) -> None:
+    times = [format_time(T0 + S * 5), format_time(T0 + S * 2)]
+    with pytest.raises(ConfigError, match="is not before --to"):
+        CliRunner().invoke(
+            verify,
+            [f"--data={data}", f"--from={times[0]}", f"--to={times[1]}"],
+            catch_exceptions=False,
+        )
+
+
+def test_verify_of_a_camera_and_a_range_says_what_it_looked_at(data: Path) -> None:
+    times = [format_time(T0), format_time(T0 + S * 5)]
+    done = CliRunner().invoke(
+        verify, [f"--data={data}", "--camera=gate", f"--from={times[0]}", f"--to={times[1]}"]
+    )
+    assert done.exit_code == 0
+    assert done.output.startswith("1 files, ")
+
+
+@pytest.mark.parametrize("content", [b"", b"not a log\n" * 99, None])
+def test_reader_of_what_is_no_log_says_so(tmp_path: Path, content: bytes | None) -> None:
+    file = tmp_path / "holiday.mp4"
+    if content is not None:
+        file.write_bytes(content)
+    said = "cannot be read: No such file" if content is None else "is no log of Kilocam"
+    with pytest.raises(KilocamError, match=f"file {file} {said}") as caught:
+        CliRunner().invoke(reader, [str(file)], catch_exceptions=False)
+    assert not isinstance(caught.value, ConfigError)

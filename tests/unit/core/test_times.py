@@ -26,6 +26,15 @@ def test_offsets_are_understood_and_naive_times_refused() -> None:
         parse_time("2026-11-23T00:00:00")
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["9999-12-31T23:59:59.999999Z", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"],
+)
+def test_times_at_the_end_of_the_calendar_are_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match="is not valid"):
+        parse_time(text)
+
+
 def test_durations_and_sizes() -> None:
     assert parse_duration("1h30m") == 5_400_000_000
     assert parse_size("500MB") == 500_000_000

@@ -1,3 +1,5 @@
+import time
+
 from kilocam.core import Gap, GapCause, Span
 from kilocam.record.coverage import tile
 
@@ -56,3 +58,19 @@ def test_a_hole_at_either_end_is_named() -> None:
 
 def test_nothing_known_is_one_gap() -> None:
     assert tile([], [], 0, 5 * S) == ([], [gap(0, 5, GapCause.UNKNOWN)])
+
+
+def test_of_gaps_that_overlap_the_one_that_began_first_is_told() -> None:
+    told = [gap(1, 20), gap(5, 10, GapCause.REFUSED), gap(12, 22, GapCause.DISK_SLOW)]
+    _, gaps = tile([span(0, 1), span(7, 8), span(22, 23)], told, 0, 23 * S)
+    assert gaps == [gap(1, 7), gap(8, 20), gap(20, 22, GapCause.DISK_SLOW)]
+
+
+def test_a_week_of_outages_is_tiled_while_somebody_waits() -> None:
+    minutes = range(0, 120_000, 6)
+    footage = [span(minute, minute + 3) for minute in minutes]
+    outages = [gap(minute + 3, minute + 6) for minute in minutes]
+    started = time.process_time()
+    spans, gaps = tile(footage, outages, 0, 120_000 * S)
+    assert (spans, gaps) == (footage, outages)
+    assert time.process_time() - started < 2

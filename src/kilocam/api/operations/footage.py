@@ -30,6 +30,7 @@ FOOTAGE_US = 7 * 24 * _HOUR_US
 PLAY_US = 24 * _HOUR_US
 """A day's playlist has 21,600 entries already."""
 _AROUND_GAPS = 20
+_HEADER_CHARACTERS = 1000
 _PRIVATE = {"Cache-Control": "private, no-store"}
 
 
@@ -144,6 +145,11 @@ class FootageOperations:
         """A playlist; a range of which nothing can be played is a problem, not an empty one."""
         end = given.start + PLAY_US if given.end is None else given.end
         _check_range(given.start, end, PLAY_US)
+        if given.end is None and now_us() - given.start > PLAY_US:
+            hours = PLAY_US // _HOUR_US
+            raise Problem(
+                422, "invalid", f"without 'to' a playlist begins at most {hours} h ago; give 'to'"
+            )
         key = await self._cameras.key(caller.tenant, given.id)
         async with self._explained(key, given.start, end):
             text = await self._playback.playlist(key, given.start, given.end, base=MEDIA)
@@ -171,7 +177,7 @@ class FootageOperations:
         name = re.sub(r"\.\d+|[-:]", "", f"{given.id}_{format_time(given.start)}")
         headers = {"Content-Disposition": f'inline; filename="{name}.mp4"', **_PRIVATE}
         if made.left_out:
-            headers["Kilocam-Left-Out"] = "; ".join(made.left_out)
+            headers["Kilocam-Left-Out"] = header_text("; ".join(made.left_out))
         return Binary(content_type=made.mime, body=made.chunks, headers=headers)
 
     @asynccontextmanager
@@ -197,6 +203,11 @@ def _check_range(from_us: int, to_us: int, longest_us: int) -> None:
     if to_us - from_us > longest_us:
         hours = longest_us // _HOUR_US
         raise Problem(422, "invalid", f"the range is longer than {hours} h; ask for parts of it")
+
+
+def header_text(text: str) -> str:
+    """Text as a header's value: names of codecs are whatever a camera sends."""
+    return re.sub(r"[^ -~]", "?", text)[:_HEADER_CHARACTERS]
 
 
 def _nothing(text: str, gaps: "list[Gap] | tuple[Gap, ...]") -> Problem:

@@ -1,6 +1,8 @@
 """Commands on stored footage: `export`, `verify`, `reader`."""
 
+import contextlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -20,7 +22,15 @@ from kilocam.core.settings import load_settings
 from kilocam.playback import Exported, Library, Range
 from kilocam.playback import export as write_mp4
 from kilocam.ranges import SocketLiveView
-from kilocam.record import Archive, Damage, FileOk, list_records, log_files, verify_files
+from kilocam.record import (
+    Archive,
+    Damage,
+    FileOk,
+    RecordLine,
+    list_records,
+    log_files,
+    verify_files,
+)
 
 FILE = click.Path(path_type=Path, dir_okay=False)
 
@@ -48,6 +58,14 @@ def camera_key(text: str) -> CameraKey:
 
 class ExportError(KilocamError):
     """There is nothing to export."""
+
+
+class VerifyError(KilocamError):
+    """There is nothing to verify."""
+
+
+class ReaderError(KilocamError):
+    """A file cannot be listed."""
 
 
 @click.command()
@@ -127,22 +145,45 @@ def verify(
 
     Exits with 1 and names the damaged range if anything differs.
     """
+    key = camera_key(camera) if camera else None
+    from_us, to_us = (parse_time(text) if text else None for text in (start, end))
+    if from_us is not None and to_us is not None and from_us >= to_us:
+        raise ConfigError(f"--from {start} is not before --to {end}; give an earlier start")
     chosen = list(files) or log_files(installation(data, config).footage)
-    damaged = records = 0
-    for result in verify_files(
-        chosen,
-        camera_key(camera) if camera else None,
-        parse_time(start) if start else None,
-        parse_time(end) if end else None,
-    ):
+    looked: set[Path] = set()
+    damaged = records = wanted = 0
+    for result in verify_files(chosen, key, from_us, to_us):
+        looked.add(result.file)
         if isinstance(result, FileOk):
             records += result.records
+            wanted += result.wanted
         else:
             damaged += 1
             click.echo(_damage(result))
-    click.echo(f"{len(chosen)} files, {records} records whole, {damaged} damaged")
+    if (key or start or end) and not wanted:
+        _check_verified(chosen, key, damaged=bool(damaged))
+    click.echo(f"{len(looked)} files, {records} records whole, {damaged} damaged")
     if damaged:
         context.exit(1)
+
+
+def _check_verified(files: list[Path], key: CameraKey | None, *, damaged: bool) -> None:
+    """Say why no whole file had what was asked for: a name mistyped must not pass for footage."""
+    known = {key for file in files for key in _cameras_in(file)}
+    if key is not None and key not in known:
+        names = ", ".join(map(str, sorted(known)[:10])) or "none"
+        raise VerifyError(
+            f"camera {key}: nothing is recorded; check the name, footage exists of: {names}"
+        )
+    if not damaged:
+        what = "nothing" if key is None else f"camera {key}: nothing"
+        raise VerifyError(f"{what} is recorded in this range; choose another range")
+
+
+def _cameras_in(file: Path) -> set[CameraKey]:
+    with contextlib.suppress(OSError):  # told of as damaged already
+        return {line.header.key for line in list_records(file) if line.header.tenant}
+    return set()
 
 
 def _damage(damage: Damage) -> str:
@@ -158,7 +199,7 @@ def _damage(damage: Damage) -> str:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 def reader(file: Path, *, as_json: bool) -> None:
     """List the records of a log FILE (.kcw)."""
-    for line in list_records(file):
+    for line in _records(file):
         header = line.header
         times = [format_time(us) if us else None for us in (header.wall_us, header.key_us)]
         facts = {
@@ -177,3 +218,18 @@ def reader(file: Path, *, as_json: bool) -> None:
             click.echo(json.dumps(facts))
         else:
             click.echo(" ".join(f"{name}={value}" for name, value in facts.items() if value))
+
+
+def _records(file: Path) -> Iterator[RecordLine]:
+    """The records of a file; an error where it has none."""
+    lines = list_records(file)
+    try:
+        first = next(lines, None)
+    except OSError as error:
+        raise ReaderError(f"file {file} cannot be read: {error.strerror}") from None
+    if first is None:
+        raise ReaderError(
+            f"file {file} is no log of Kilocam: there is no record in it; logs end in .kcw"
+        )
+    yield first
+    yield from lines
