@@ -1,9 +1,9 @@
 """Deleting whole sealed files (P10): by age, by size over all, and to keep some space free.
 
 Owns: which file goes when. Of several recorder processes on one path the one that holds the path's
-`retention.lock` deletes for all, so files of a recorder that is no more go as well. One thread
-decides; what it does on a disk is done by a hand of that disk, so a path that hangs or fails is
-passed over and counts for nothing meanwhile.
+`retention.lock` deletes for all, so files of a recorder that is no more go as well; the time by
+which it reckons is remembered in that file. One thread decides; what it does on a disk is done by
+a hand of that disk, so a path that hangs or fails is passed over and counts for nothing meanwhile.
 """
 
 import contextlib
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from kilocam.core import Clock
+from kilocam.record.age_clock import AgeClock
 from kilocam.record.disk import Disk
 from kilocam.record.hand import Hand
 from kilocam.record.names import FileName, list_names
@@ -27,6 +28,8 @@ _PASS_S = 5.0
 _LIST_EVERY = 6
 """Passes between listings: files sealed in between, at most 1 GiB at full load, wait for it."""
 _GIB = 1 << 30
+_MEMORY = 64
+"""Bytes read of what `AgeClock` remembers."""
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
@@ -43,6 +46,9 @@ class _Shelf:
         self.failing = ""
         """Why this pass does nothing more here."""
         self.said = ""
+        self.memory = b""
+        """What was remembered of the time, to be taken up."""
+        self.newest_us: int | None = None
         self._sealed = 0
         self._sizes: dict[str, int] = {}
         self._open: dict[str, int] = {}
@@ -63,6 +69,7 @@ class _Shelf:
             self._sizes[text] = size
             self._sealed += size
             name = names[text]
+            self.newest_us = max(self.newest_us or name.last_us, name.last_us)
             heapq.heappush(self._classes.setdefault(name.keep_s, []), (name.last_us, text, name))
 
     def measure(self) -> None:
@@ -107,7 +114,7 @@ class Retention:
     ) -> None:
         self._options = options
         self._disk = disk
-        self._clock = clock
+        self._time = AgeClock(clock)
         self._shelves = [_Shelf(path, options.hang_us / 1e6) for path in paths]
         self._pressed = threading.Event()
         self._stopping = threading.Event()
@@ -158,12 +165,14 @@ class Retention:
         shelves = [shelf for shelf in self._shelves if self._look(shelf, list_anew)]
         deleted: list[Path] = []
         if shelves:
-            now = self._clock.wall_us()
+            newest = [shelf.newest_us for shelf in shelves if shelf.newest_us is not None]
+            now = self._time.tick(max(newest, default=None))
             for shelf in shelves:
                 deleted += self._expire(shelf, now)
             deleted += self._shrink(shelves)
             for shelf in shelves:
                 deleted += self._make_room(shelf)
+                self._remember(shelf)
         for shelf in self._shelves:
             shelf.said = shelf.failing
         return deleted
@@ -187,13 +196,18 @@ class Retention:
             if shelf.lock < 0:
                 if not _lock(shelf):
                     return False
+                shelf.memory = os.pread(shelf.lock, _MEMORY, 0)
                 shelf.refresh()
             elif list_anew:
                 shelf.refresh()
             shelf.measure()
             return True
 
-        return bool(self._at(shelf, look))
+        if not self._at(shelf, look):
+            return False
+        self._time.resume(shelf.memory)
+        shelf.memory = b""
+        return True
 
     def _expire(self, shelf: _Shelf, now: int) -> list[Path]:
         deleted: list[Path] = []
@@ -240,6 +254,9 @@ class Retention:
         shelf.forget(name)
         deleted.append(file)
         return True
+
+    def _remember(self, shelf: _Shelf) -> None:
+        self._at(shelf, lambda: os.pwrite(shelf.lock, self._time.memory(), 0))
 
 
 def _lock(shelf: _Shelf) -> bool:

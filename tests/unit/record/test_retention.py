@@ -12,6 +12,7 @@ from kilocam.record.options import LogOptions
 from kilocam.record.retention import Retention
 
 S = 1_000_000
+DAY_S = 86_400
 Put = Callable[..., Path]
 
 
@@ -129,6 +130,41 @@ def test_files_being_written_count_as_they_grow_and_stay(tmp_path: Path, put: Pu
     assert retention.run_once(list_anew=False) == [second]
     retention.release()
     assert written.exists()
+
+
+class SteppingClock(FakeClock):
+    """Its wall clock may be set."""
+
+    off = 0
+
+    def wall_us(self) -> int:
+        return self.now + self.off
+
+
+def test_a_clock_that_steps_a_week_ahead_deletes_nothing(tmp_path: Path, put: Put) -> None:
+    old, new = put(0, 50, keep_s=7 * DAY_S), put(50, 100, keep_s=7 * DAY_S)
+    clock = SteppingClock(START_US + 100 * S)
+    retention = Retention([tmp_path], LogOptions(reserve=0), Disk(), clock)
+    assert retention.run_once() == []
+    clock.off = 8 * DAY_S * S
+    for _ in range(20):
+        clock.advance(3600 * S)
+        assert retention.run_once() == []
+    retention.release()
+    # Nor after a restart, although footage of that clock is stored by now.
+    put(8 * DAY_S, 8 * DAY_S + 100, keep_s=7 * DAY_S)
+    retention = Retention([tmp_path], LogOptions(reserve=0), Disk(), clock)
+    assert retention.run_once() == []
+    clock.advance(3600 * S)
+    assert retention.run_once() == []
+    clock.advance(4 * 3600 * S)  # a day of running in all: it is the time, then
+    assert retention.run_once() == [old, new]
+    retention.release()
+
+
+def test_a_clock_far_ahead_at_the_first_start_deletes_nothing(tmp_path: Path, put: Put) -> None:
+    put(0, 50)
+    assert run(tmp_path, at_s=8 * DAY_S) == []
 
 
 class HangingDisk(Disk):
