@@ -1,9 +1,11 @@
 """A file that is being written (P1) and becomes sealed (P3)."""
 
 import json
+import logging
+import struct
 from pathlib import Path
 
-from kilocam.core import Gap, Piece
+from kilocam.core import Gap, GapCause, Piece
 from kilocam.record.disk import Disk, write_all
 from kilocam.record.format import Kind, Origin, gap_payload, pack_piece, pack_record
 from kilocam.record.index import MARK, Entry, Tally
@@ -12,6 +14,7 @@ from kilocam.record.ring import Item
 from kilocam.record.source import Opened, Source
 
 _PIECE = int(Kind.PIECE)
+_log = logging.getLogger(__name__)
 
 
 class Batch:
@@ -68,7 +71,10 @@ class ActiveFile:
             self._marked = self.durable
         offset = self.size + sum(map(len, batch.buffers))
         for item in items:
-            offset = self._add(batch, item, offset)
+            try:
+                offset = self._add(batch, item, offset)
+            except (struct.error, TypeError, ValueError, OverflowError) as error:
+                offset = self._refuse(batch, item, offset, error)
         self._write(batch)
         self._sessions.update(batch.sessions)
         for source, entry in batch.entries:
@@ -81,6 +87,7 @@ class ActiveFile:
         batch.buffers += (header, payload)
 
     def _add(self, batch: Batch, item: Item, offset: int) -> int:
+        # Packed before the batch is touched: what cannot be packed leaves it as it was.
         source, opened, sequence, value = item
         if isinstance(value, Gap):
             payload = gap_payload(value)
@@ -94,15 +101,28 @@ class ActiveFile:
             entry = Entry(offset, sequence, wall, duration, 0, number, length, 0, Kind.GAP)
         else:
             assert opened is not None
+            header = pack_piece(opened.origin, sequence, value)
             if batch.sessions.get(source, self._sessions.get(source)) != value.session:
                 offset = self._add_session(batch, source, opened, sequence, offset)
             payload = value.payload
-            header = pack_piece(opened.origin, sequence, value)
             entry = _piece_entry(offset, sequence, value, len(header) + len(payload))
         batch.headers.append(header)
         batch.buffers += (header, payload)
         batch.entries.append((source, entry))
         return offset + entry.length
+
+    def _refuse(self, batch: Batch, item: Item, offset: int, error: Exception) -> int:
+        """One camera's piece that no record can hold must not cost the others theirs."""
+        _log.error("camera %s: what it sent cannot be stored: %r", item.source.key, error)
+        if isinstance(item.value, Gap):
+            return offset
+        start = item.value.wall_us
+        end = start + max(0, item.value.duration_us)
+        gap = Gap(start_us=start, end_us=end, cause=GapCause.DAMAGED, detail="cannot be stored")
+        try:
+            return self._add(batch, item._replace(value=gap), offset)
+        except struct.error:
+            return offset  # not even its time can be told
 
     def _add_session(
         self, batch: Batch, source: Source, opened: Opened, sequence: int, offset: int
@@ -122,7 +142,7 @@ class ActiveFile:
     def _write(self, batch: Batch) -> None:
         try:
             self.size = write_all(self._disk, self.fd, batch.buffers, self.size)
-        except OSError:
+        except BaseException:
             self._disk.truncate(self.fd, self.size)
             raise
         self.tally.hash_headers(batch.headers)
@@ -150,9 +170,9 @@ class ActiveFile:
 
     def close(self) -> None:
         """Give up the file and its lock."""
-        if self.fd >= 0:
-            self._disk.close(self.fd)
-            self.fd = -1
+        fd, self.fd = self.fd, -1
+        if fd >= 0:
+            self._disk.close(fd)
 
 
 def _piece_entry(offset: int, sequence: int, piece: Piece, length: int) -> Entry:

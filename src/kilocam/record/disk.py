@@ -14,7 +14,11 @@ class Disk:
     def create(self, file: Path) -> int:
         """Make a new file, locked by this process until it is closed (I10)."""
         fd = os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:  # a recovery was at it first and takes it for one left over
+            os.close(fd)
+            raise
         return fd
 
     def write(self, fd: int, buffers: Sequence[bytes], offset: int) -> int:

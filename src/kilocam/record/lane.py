@@ -1,8 +1,7 @@
-"""One disk: its ring, its open files, the thread that writes and the thread that commits.
+"""One disk: its ring, and the thread that makes its path ready and writes.
 
-Owns: P1 (append), P2 (commit), P3 (seal) of one data path, and what happens when the disk is slow,
-full or gone. The two threads are apart because an fdatasync takes 20-230 ms and a seal longer;
-while they last the writer goes on, so what a `kill -9` loses stays under one gather time.
+Owns: P1 (append) of one data path, and what happens when the disk is slow, full or gone, at the
+start too. `committer.py` syncs and seals.
 """
 
 import contextlib
@@ -13,10 +12,11 @@ from collections.abc import Callable
 from itertools import chain
 from pathlib import Path
 
-from kilocam.core import Clock, GapCause
+from kilocam.core import Clock, ConfigError, GapCause, KilocamError
 from kilocam.record.active import ActiveFile
+from kilocam.record.committer import Committer
 from kilocam.record.disk import Disk
-from kilocam.record.names import FULL, FileName, list_names
+from kilocam.record.names import FULL, FileName, list_names, prepare_path
 from kilocam.record.options import LogOptions
 from kilocam.record.recovery import Recovered, recover
 from kilocam.record.ring import Item, Ring
@@ -24,7 +24,6 @@ from kilocam.record.ring import Item, Ring
 _SLICE = 512
 """Items packed at once: two buffers each make one writev of IOV_MAX."""
 _RETRY_S = 1.0
-_PROBE_S = 5.0
 _log = logging.getLogger(__name__)
 
 
@@ -36,7 +35,6 @@ class Lane:
         path: Path,
         *,
         recorder: str,
-        epoch: int,
         options: LogOptions,
         disk: Disk,
         clock: Clock,
@@ -49,40 +47,48 @@ class Lane:
         self.ring = Ring(options.ring_bytes)
         self.failed = False
         self.error = ""
-        self.written = 0
-        """Everything pushed up to this sequence is in files."""
-        self.synced = 0
-        """Everything pushed up to this sequence is on stable storage."""
         self.stored_bytes = 0
         self.busy_since: float | None = None
-        self.sync_since: float | None = None
-        self.flight: list[Item] = []
-        """Taken from the ring, not yet known to be written."""
+        self.answered = threading.Event()
+        """The path was made ready and recovered, or cannot be."""
+        self.recovered: Recovered | None = None
+        self.trouble: Exception | None = None
         self._recorder = recorder
-        self._epoch = epoch
+        self._epoch = 0
         self._options = options
         self._disk = disk
         self._clock = clock
         self._roll = roll
         self._on_failed = failed
         self._on_pressed = pressed
-        self._files: dict[int, ActiveFile] = {}
-        self._retired: list[ActiveFile] = []
+        self._committer = Committer(
+            path, self.ring, options=options, disk=disk, clock=clock, pressed=pressed
+        )
+        self._files = self._committer.files
         self._hurry = threading.Event()
-        self._kick = threading.Event()
+        self._admitted = threading.Event()
         self._stopping = threading.Event()
-        self._drained = threading.Event()
-        self._broken = False
         self._created = 0
-        self._cached: Path | None = None
-        self._writer = threading.Thread(target=self._write_loop, name="log-writer", daemon=True)
-        self._committer = threading.Thread(target=self._sync_loop, name="log-commit", daemon=True)
+        self._writer = threading.Thread(target=self._run, name="log-writer", daemon=True)
 
-    def start(self) -> None:
-        """Begin to write."""
-        self._created = max((name.created_us for name in list_names(self.path)), default=0)
+    # -- start and stop ----------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Make the path ready and recover it (P4), in the lane's own thread: a disk may hang."""
         self._writer.start()
+
+    def admit(self, epoch: int, sequence: int, *, ready: bool) -> None:
+        """Write from now on; a path that is not ready is an abandoned lane, and probed (P9)."""
+        self._epoch = epoch
+        if not ready:
+            self.error, self.failed = _reason(self.trouble) if self.trouble else "hangs", True
+        self.ring.begin(sequence, closed=not ready)
         self._committer.start()
+        self._admitted.set()
+
+    def dismiss(self) -> None:
+        """There is nothing to write: the lane's thread ends."""
+        self._admitted.set()
 
     def stop(self, timeout_s: float) -> bool:
         """Write everything, seal every file; False when the disk did not let us in time."""
@@ -90,68 +96,97 @@ class Lane:
         self._stopping.set()
         self.hurry()
         self._writer.join(timeout_s)
-        self._kick.set()
-        self._committer.join(max(0.0, deadline - time.monotonic()))
-        return not (self._writer.is_alive() or self._committer.is_alive() or self._files)
+        committed = self._committer.join(max(0.0, deadline - time.monotonic()))
+        return committed and not self._writer.is_alive()
 
     def hurry(self) -> None:
         """Write and commit now instead of gathering."""
         self._hurry.set()
         self.ring.filled.set()
-        self._kick.set()
+        self._committer.hurry()
 
     def files(self) -> list[ActiveFile]:
         """Files not yet sealed; any thread may look at their tallies."""
-        return [file for file in (*self._retired, *self._files.values()) if not file.lost]
+        return self._committer.unsealed()
 
-    # -- the writer thread: P1 ---------------------------------------------------------------
+    def waits_since(self) -> float | None:
+        """Since when a write or a sync has not returned; None when none is under way."""
+        since = [t for t in (self.busy_since, self._committer.since) if t is not None]
+        return min(since, default=None)
 
-    def _write_loop(self) -> None:
-        while True:
-            self.ring.filled.wait(1.0)
-            self._hurry.wait(self._options.gather_us / 1e6)
-            self._hurry.clear()
-            if self._broken:
-                self._give_up("sync failed")
-            if self.ring.closed:
+    def _run(self) -> None:
+        try:
+            self.recovered = self._recover()
+        except Exception as error:  # noqa: BLE001 - whoever starts us says what it means
+            self.trouble = error
+        self.answered.set()
+        self._admitted.wait()
+        if self._epoch:
+            while self._round():
+                pass
+            self._committer.retire(lambda _: True)
+            self._committer.finish()
+
+    def _recover(self) -> Recovered:
+        prepare_path(self.path)
+        found = Recovered()
+        recover(self.path, self._recorder, self._disk, self._clock.wall_us(), found)
+        for name in found.left:
+            self._committer.leftovers.add(name)
+        names = list_names(self.path)
+        self._created = max([self._created, *(name.created_us for name in names)])
+        return found
+
+    # -- the writing thread: P1 --------------------------------------------------------------
+
+    def _round(self) -> bool:
+        """Gather, then write; False when it was the last time."""
+        self.ring.filled.wait(1.0)
+        self._hurry.wait(self._options.gather_us / 1e6)
+        self._hurry.clear()
+        stopping = self._stopping.is_set()
+        try:
+            broken = self._committer.broken
+            if broken is not None:
+                self._committer.lose()
+                self._stumble(broken)
+            elif self.ring.closed:
                 self._probe()
-            elif self._store_ring() and self._stopping.is_set() and not len(self.ring):
-                break
-            if self._stopping.is_set() and (self.failed or self.ring.closed or self.error):
-                break  # what is left was announced as lost by the ring or is handed over
-            self._retire(self._is_old)
-        self._retire(lambda _: True)
-        self._drained.set()
-        self._kick.set()
+            else:
+                self._store_ring()
+                self._committer.retire(self._is_old)
+        except Exception as error:  # noqa: BLE001 - logged; the thread goes on whatever it was
+            self._stumble(error)
+        # At a stop: what a disk does not take was announced as lost by the ring, or handed over.
+        done = self.failed or self.ring.closed or self.error or not len(self.ring)
+        return not (stopping and done)
 
-    def _store_ring(self) -> bool:
-        items, upto = self.ring.take()
-        self.flight = items
+    def _store_ring(self) -> None:
+        mark = self.ring.take()
+        some = bool(self.ring.flight)
         self.busy_since = time.monotonic()
         try:
             self._store()
-        except OSError as error:
-            self._stumble(error)
-            return False
         finally:
             self.busy_since = None
-        self.written = upto
-        if self.error and items:
+        self._committer.written = mark
+        if self.error and some and not self.ring.closed:
             _log.warning("storage path %s works again", self.path)
             self.error, self.failed, self.ring.cause = "", False, GapCause.DISK_SLOW
-        return True
 
     def _store(self) -> None:
-        while self.flight and not self.ring.closed:
-            rest = self.flight[_SLICE:]
+        ring = self.ring
+        while ring.flight and not ring.closed:
+            flight = ring.flight
+            rest = flight[_SLICE:]
             classes: dict[int, list[Item]] = {}
-            for item in self.flight[:_SLICE]:
+            for item in flight[:_SLICE]:
                 classes.setdefault(item.source.keep_us, []).append(item)
             while classes:
                 keep_us = next(iter(classes))
                 self._append(keep_us, classes[keep_us])
                 del classes[keep_us]
-                self.flight = [*chain.from_iterable(classes.values()), *rest]
+                ring.flight = [*chain.from_iterable(classes.values()), *rest]
 
     def _append(self, keep_us: int, items: list[Item]) -> None:
         file = self._files.get(keep_us) or self._open(keep_us)
@@ -159,7 +194,7 @@ class Lane:
         file.append(items)
         self.stored_bytes += file.size - before
         if self._is_large(file):
-            self._retire(self._is_large)
+            self._committer.retire(self._is_large)
 
     def _open(self, keep_us: int) -> ActiveFile:
         # Names grow even when the clock steps back: order and identity of files hang on them.
@@ -184,52 +219,42 @@ class Lane:
     def _is_large(self, file: ActiveFile) -> bool:
         return file.size >= self._options.seal_size
 
-    def _retire(self, due: Callable[[ActiveFile], bool]) -> None:
-        for keep, file in list(self._files.items()):
-            if due(file):
-                self._retired.append(file)
-                del self._files[keep]
-                self._kick.set()
-
     # -- trouble -----------------------------------------------------------------------------
 
-    def _stumble(self, error: OSError) -> None:
-        """A write failed: keep what is in flight, say why later pieces may be dropped, wait."""
-        if not self.error:
-            _log.warning("storage path %s: %s; recording goes on in memory", self.path, error)
-        reason = error.strerror or str(error)
-        if error.errno in FULL:
+    def _stumble(self, error: Exception) -> None:
+        """A write failed: keep what is in flight, say why later pieces may be dropped, wait.
+
+        A fault of ours is met as one of the disk: with other files, or another disk, it may not
+        happen again, and nothing of what waits is lost by it.
+        """
+        reason, ours = _reason(error), not isinstance(error, OSError)
+        if reason != self.error:
+            text = "storage path %s: %s; recording goes on in memory"
+            _log.warning(text, self.path, reason, exc_info=error if ours else None)
+        if isinstance(error, OSError) and error.errno in FULL:
             self.error = reason
             self.ring.cause = GapCause.DISK_FULL
             self._on_pressed(self.path)
         else:
             self._give_up(reason)
-        self.ring.put_back(self.flight)
-        self.flight = []
+        self.ring.give_back()
         self._stopping.wait(_RETRY_S)
 
     def _give_up(self, reason: str) -> None:
         """The disk failed: another lane takes over, or this one goes on trying with new files."""
         self.error, self.failed = reason, True
         self.ring.cause = GapCause.DISK_FAILED
-        self._lose_files()
+        self._committer.lose()
         self._on_failed(self)
-
-    def _lose_files(self) -> None:
-        """Never write again to files the disk failed under; recovery seals them later."""
-        self._broken = False
-        for keep, file in list(self._files.items()):
-            file.lost = True
-            self._retired.append(file)
-            del self._files[keep]
-        self._kick.set()
 
     def _probe(self) -> None:
         """This lane was abandoned: see whether its disk works again, then recover and reopen."""
-        self._stopping.wait(_PROBE_S)
-        self.flight = []
+        if self._stopping.wait(self._options.hang_us / 2e6):
+            return
+        self._committer.lose()
         probe = self.path / f".probe-{self._recorder}"
         try:
+            prepare_path(self.path)
             probe.unlink(missing_ok=True)
             fd = self._disk.create(probe)
             try:
@@ -238,76 +263,16 @@ class Lane:
             finally:
                 self._disk.close(fd)
             self._disk.unlink(probe)
-            recover(self.path, self._recorder, self._disk, self._clock.wall_us(), Recovered())
-        except OSError as error:
-            self.error = error.strerror or str(error)
+            self._recover()
+        except (OSError, ConfigError) as error:
+            self.error = _reason(error)
             return
         _log.warning("storage path %s works again", self.path)
         self.error, self.failed = "", False
-        self.ring.cause, self.ring.closed = GapCause.DISK_SLOW, False
+        self.ring.reopen()
 
-    # -- the committing thread: P2, P3 -------------------------------------------------------
 
-    def _sync_loop(self) -> None:
-        while True:
-            self._kick.wait(self._options.sync_us / 1e6)
-            self._kick.clear()
-            last = self._drained.is_set()
-            self.sync_since = time.monotonic()
-            try:
-                self._commit()
-            finally:
-                self.sync_since = None
-            if last:
-                break
-
-    def _commit(self) -> None:
-        upto, clean = self.written, True
-        for file in list(self._files.values()):
-            clean = self._sync(file) and clean
-        for file in list(self._retired):
-            clean = self._settle(file) and clean
-        if clean:
-            self.synced = max(self.synced, upto)
-
-    def _sync(self, file: ActiveFile) -> bool:
-        size = file.size
-        if size == file.durable:
-            return True
-        try:
-            self._disk.sync(file.fd)
-            if not file.durable:
-                self._disk.sync_directory(self.path)
-        except OSError as error:
-            # After a failed fdatasync the kernel has forgotten which pages were dirty: what it
-            # says next time proves nothing, so the file is given up.
-            _log.warning("storage path %s: sync failed: %s", self.path, error)
-            if error.errno not in FULL:
-                self._broken = True
-            return False
-        file.durable = size
-        return True
-
-    def _settle(self, file: ActiveFile) -> bool:
-        """Seal a retired file, or let go of a lost one; False to be tried again."""
-        if not file.lost:
-            try:
-                self._cool(file.seal(self._clock.wall_us()))
-            except OSError as error:
-                if error.errno in FULL:
-                    self._on_pressed(self.path)
-                    return False
-                _log.warning("log file %s: cannot be sealed: %s", file.path, error)
-        file.close()
-        self._retired.remove(file)
-        return True
-
-    def _cool(self, sealed: Path) -> None:
-        """Keep the newest sealed file cached, for those who look at what was just recorded.
-
-        Footage is written once and seldom read: it must not push all else out of memory.
-        """
-        before, self._cached = self._cached, sealed
-        if before is not None:
-            with contextlib.suppress(OSError):  # retention may have deleted it
-                self._disk.forget(before)
+def _reason(error: Exception) -> str:
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    return str(error) if isinstance(error, KilocamError) else repr(error)

@@ -5,6 +5,7 @@ Owns: everything a writer learns from a data path before it writes. Files of a w
 """
 
 import json
+import logging
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,7 @@ from kilocam.record.scan import Found, Hole, scan
 from kilocam.record.stored import SealedFile, file_record
 
 STOPPED_SUFFIX = ".stopped"
+_log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -34,18 +36,36 @@ class Recovered:
     """The recorder stopped cleanly."""
     sealed: list[Path] = field(default_factory=list)
     """Files this recovery sealed."""
+    left: list[FileName] = field(default_factory=list)
+    """Files that could not be sealed now: no room for an index, or a bad sector."""
     cut_bytes: int = 0
 
     def saw(self, key: CameraKey, last_us: int) -> None:
         """Take note of a stored moment."""
         self.last[key] = max(self.last.get(key, last_us), last_us)
 
+    def merge(self, other: "Recovered") -> None:
+        """Take in what another path holds."""
+        for key, last_us in other.last.items():
+            self.saw(key, last_us)
+        self.sequence = max(self.sequence, other.sequence)
+        self.epoch = max(self.epoch, other.epoch)
+        self.stopped = self.stopped or other.stopped
+
 
 def recover(path: Path, recorder: str, disk: Disk, now_us: int, into: Recovered) -> None:
-    """Recover one data path into `into`."""
+    """Recover one data path into `into`.
+
+    Raises:
+        OSError: the path cannot be listed. A file that cannot be sealed is in `into.left`.
+    """
     for name in list_names(path):
         if not name.sealed:
-            recover_file(path, name, disk, now_us, into)
+            try:
+                recover_file(path, name, disk, now_us, into)
+            except OSError as error:
+                _log.warning("log file %s: stays open for now: %s", path / str(name), error)
+                into.left.append(name)
     newest = {(name.recorder, name.keep_s): name for name in list_names(path) if name.sealed}
     for name in newest.values():
         _read_newest(path / str(name), name.recorder == recorder, into)

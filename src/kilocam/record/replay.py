@@ -2,6 +2,7 @@
 
 import contextlib
 import heapq
+import logging
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -16,6 +17,7 @@ from kilocam.record.names import FileName, list_names
 from kilocam.record.scan import Found, scan
 from kilocam.record.stored import SealedFile
 
+_log = logging.getLogger(__name__)
 _Step = tuple[int, Session, Piece, int, bool]
 """Sequence, session, the piece without its payload, its size, whether its file is sealed."""
 
@@ -45,7 +47,12 @@ def _chains(paths: Sequence[Path], recorder: str) -> list[list[tuple[Path, FileN
     """Files of a recorder by path and class: in each chain the next begins where one ends."""
     chains: dict[tuple[Path, int], list[tuple[Path, FileName]]] = {}
     for path in paths:
-        for name in list_names(path):
+        try:
+            names = list_names(path)
+        except OSError as error:  # one bad disk must not keep what is on the others from the queue
+            _log.warning("storage path %s: passed over: %s", path, error)
+            continue
+        for name in names:
             if name.recorder == recorder:
                 chains.setdefault((path, name.keep_s), []).append((path / str(name), name))
     return list(chains.values())

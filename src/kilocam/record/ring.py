@@ -1,6 +1,7 @@
-"""What was accepted and is not yet written: bounded in bytes, and honest about what it drops (I11).
+"""What was accepted and is not yet durable: bounded in bytes, and honest about what it drops (I11).
 
-Owns: the ring between the loop's thread, which pushes, and a lane's writer thread, which takes.
+Owns: the ring between the loop's thread, which pushes, and a lane's writer thread, which takes; and
+how far its lane has come, because a lane that is abandoned hands over both at one moment (P9).
 """
 
 import threading
@@ -25,6 +26,14 @@ class Item(NamedTuple):
     value: Piece | Gap
 
 
+class Mark(NamedTuple):
+    """Where a lane stands once all is written that it took in one turn."""
+
+    turn: int
+    upto: int
+    """Highest sequence pushed before that turn."""
+
+
 def _size(item: Item) -> int:
     return _OVERHEAD + (len(item.value.payload) if isinstance(item.value, Piece) else 0)
 
@@ -41,8 +50,15 @@ class Ring:
         """Highest sequence pushed."""
         self.dropped = 0
         """Pieces dropped so far."""
+        self.synced = 0
+        """Everything pushed up to this sequence is on stable storage."""
         self.closed = False
         """The lane was abandoned: push refuses, another lane takes over."""
+        self.flight: list[Item] = []
+        """Taken, not yet known to be written; the writer thread shortens it."""
+        self._turn = 0
+        self._owed = 0
+        """The turn that takes what another lane handed over: no earlier one proves anything."""
         self._items: deque[Item] = deque()
         self._bytes = 0
         self._lost: dict[Source, list[tuple[int, Gap]]] = {}
@@ -63,36 +79,63 @@ class Ring:
                 self._drop_oldest()
         return True
 
-    def take(self) -> tuple[list[Item], int]:
-        """All items, gaps for what was dropped first, and the highest sequence among them."""
+    def begin(self, sequence: int, *, closed: bool) -> None:
+        """All up to `sequence` was pushed and stored before this run."""
+        self.pushed = self.synced = sequence
+        self.closed = closed
+
+    def take(self) -> Mark:
+        """Put all items in flight, gaps for what was dropped first; where that will lead."""
         with self.lock:
-            items = [*self._lost_items(), *self._items]
+            self.flight = [*self._lost_items(), *self._items]
             self._empty()
-            return items, self.pushed
+            self._turn += 1
+            return Mark(self._turn, self.pushed)
 
-    def put_back(self, items: list[Item]) -> None:
-        """Return items that could not be written to where they came from."""
+    def give_back(self) -> None:
+        """Return what is in flight to where it came from: it could not be written."""
         with self.lock:
-            if self.closed:
-                return  # whoever closed it has them already
-            self._items.extendleft(reversed(items))
-            self._bytes += sum(_size(item) for item in items)
-            if self._items:
-                self.filled.set()
-            if self._bytes > self.limit:
-                self._drop_oldest()
+            if not self.closed:  # whoever closed it has them already
+                self._put_first(self.flight)
+            self.flight = []
 
-    def close_into(self, other: "Ring", flight: list[Item]) -> None:
-        """Hand everything, `flight` first, over to another lane's ring and refuse from now on.
+    def settle(self, mark: Mark) -> None:
+        """Everything that led to `mark` is on stable storage."""
+        with self.lock:
+            if mark.turn >= self._owed:
+                self.synced = max(self.synced, mark.upto)
 
-        Under this ring's lock, so that no newer item reaches the other ring before these.
+    def close_into(self, other: "Ring") -> None:
+        """Hand everything, flight first, over to another lane's ring and refuse from now on.
+
+        Under both locks, so that no newer item reaches the other ring before these, nothing is
+        between flight and ring, and what is owed here is owed there from the same moment.
         """
-        with self.lock:
+        with self.lock, other.lock:
             self.closed = True
-            other.put_back([*self._lost_items(), *flight, *self._items])
-            self._empty()
-            with other.lock:
+            if self.synced < self.pushed:
+                owes = other.synced < other.pushed
+                other.synced = min(other.synced, self.synced) if owes else self.synced
                 other.pushed = max(other.pushed, self.pushed)
+                other._owed = other._turn + 1
+            other._put_first([*self._lost_items(), *self.flight, *self._items])
+            self._empty()
+            self.flight = []
+
+    def reopen(self) -> None:
+        """The disk works again; what was pushed before is in another lane's hands."""
+        with self.lock:
+            self.flight = []
+            self.synced = self.pushed
+            self.cause, self.closed = GapCause.DISK_SLOW, False
+
+    def _put_first(self, items: list[Item]) -> None:
+        self._items.extendleft(reversed(items))
+        self._bytes += sum(_size(item) for item in items)
+        if self._items:
+            self.filled.set()
+        if self._bytes > self.limit:
+            self._drop_oldest()
 
     def __len__(self) -> int:
         return len(self._items) + len(self._lost)

@@ -15,16 +15,19 @@ from kilocam.record.disk import Disk
 from kilocam.record.gops import GopSink, GopTracker, Position
 from kilocam.record.lane import Lane
 from kilocam.record.live import DiskStatus, LiveAnswer, LiveFile, LogStatus
-from kilocam.record.names import check_recorder, prepare_path
+from kilocam.record.names import check_recorder, unusable
 from kilocam.record.options import LogOptions
-from kilocam.record.recovery import Recovered, mark_stopped, recover
+from kilocam.record.recovery import Recovered, mark_stopped
 from kilocam.record.retention import Retention
 from kilocam.record.ring import Item
 from kilocam.record.source import Opened, Source, Tap
 
 CLASSES = 8
 """Distinct retentions; each has its own open file per disk."""
+_START_S = 2.0
+"""A healthy disk may take this long to list and recover; the hang of a disk, if that is longer."""
 _STOP_S = 15.0
+_STOP_ABANDONED_S = 2.0
 _log = logging.getLogger(__name__)
 
 
@@ -74,37 +77,67 @@ class LogWriter:
     def start(self) -> None:
         """Check the paths, recover what is there, begin to write. Blocks while it recovers.
 
+        Of several paths one that cannot be used, or takes long, joins when it can (P9).
+
         Raises:
-            ConfigError: a path cannot be used; one line.
+            ConfigError: no path can be used; one line.
         """
         if not self._paths:
             raise ConfigError("storage.path is empty; name at least one directory")
         now = self._clock.wall_us()
-        for path in self._paths:
-            prepare_path(path)
-            try:
-                recover(path, self.recorder, self._disk, now, self._before)
-            except OSError as error:
-                # A full disk cannot take an index now; the file stays open and readable.
-                _log.warning("storage path %s: recovery left a file open: %s", path, error)
+        lanes = [self._make_lane(path) for path in self._paths]
+        for lane in lanes:
+            lane.begin()
+        ready = self._wait_for(lanes)
+        for lane in ready:
+            assert lane.recovered is not None
+            self._before.merge(lane.recovered)
         self._sequence = max(now, self._before.sequence + 1)
         self.epoch = max(now, self._before.epoch + 1)
-        self._lanes = [self._make_lane(path) for path in self._paths]
-        for lane in self._lanes:
-            lane.start()
+        for lane in lanes:
+            lane.admit(self.epoch, self._sequence, ready=lane in ready)
+            if lane not in ready:
+                reason = unusable(lane.path, lane.trouble)
+                _log.warning("%s; recording starts without it", reason)
+        self._lanes = lanes
         self._retention.start()
         self._watchdog.start()
+
+    def _wait_for(self, lanes: list[Lane]) -> list[Lane]:
+        """Lanes whose paths are ready: all, or after a while those that are.
+
+        Raises:
+            ConfigError: none is, and none can be waited for.
+        """
+        until = time.monotonic() + max(_START_S, self._options.hang_us / 1e6)
+        for lane in lanes:
+            lane.answered.wait(max(0.0, until - time.monotonic()))
+        while True:
+            waiting = [lane for lane in lanes if not lane.answered.is_set()]
+            ready = [lane for lane in lanes if lane.recovered is not None]
+            if ready:
+                return ready
+            if not waiting:
+                for lane in lanes:
+                    lane.dismiss()
+                raise unusable(lanes[0].path, lanes[0].trouble)
+            waiting[0].answered.wait(0.1)
 
     def close(self) -> None:
         """Write and seal everything; blocks, but not for longer than a disk may hang."""
         self._closing.set()
         deadline = time.monotonic() + _STOP_S
-        stopped = [lane.stop(max(0.1, deadline - time.monotonic())) for lane in self._lanes]
+        # What an abandoned lane had was handed over: it is waited for last, and not for long.
+        abandoned = [lane for lane in self._lanes if lane.ring.closed]
+        writing = [lane for lane in self._lanes if lane not in abandoned]
+        stopped = [lane.stop(max(0.1, deadline - time.monotonic())) for lane in writing]
+        for lane in abandoned:
+            lane.stop(_STOP_ABANDONED_S)
         self._retention.stop()
         if self._watchdog.is_alive():
             self._watchdog.join(2.0)
-        if self._lanes and all(stopped):
-            for lane in self._lanes:
+        if all(stopped):
+            for lane in writing:
                 try:
                     mark_stopped(lane.path, self.recorder)
                 except OSError as error:
@@ -114,7 +147,6 @@ class LogWriter:
         return Lane(
             path,
             recorder=self.recorder,
-            epoch=self.epoch,
             options=self._options,
             disk=self._disk,
             clock=self._clock,
@@ -208,10 +240,12 @@ class LogWriter:
 
     def durable(self) -> int:
         """Sequence up to which everything accepted is on stable storage."""
-        accepted = self._sequence
-        for lane in self._lanes:
-            if not lane.ring.closed and lane.synced < lane.ring.pushed:
-                accepted = min(accepted, lane.synced)
+        with self._abandoning:  # not between two lanes
+            # What was pushed before, not what has a sequence: that may be on its way to a ring.
+            accepted = max((lane.ring.pushed for lane in self._lanes), default=0)
+            for ring in (lane.ring for lane in self._lanes):
+                if not ring.closed and ring.synced < ring.pushed:
+                    accepted = min(accepted, ring.synced)
         return accepted
 
     def flush(self, timeout_s: float = 10.0) -> bool:
@@ -337,12 +371,9 @@ class LogWriter:
             others = [x for x in self._lanes if x is not lane and not (x.failed or x.ring.closed)]
             if not others:
                 return False
-            other = others[0]
-            lane.ring.close_into(other.ring, lane.flight)
-            other.written = min(other.written, lane.written)
-            other.synced = min(other.synced, lane.synced)
-            _log.warning("storage path %s is abandoned for %s", lane.path, other.path)
-            return True
+            lane.ring.close_into(others[0].ring)
+        _log.warning("storage path %s is abandoned for %s", lane.path, others[0].path)
+        return True
 
     def _watch(self) -> None:
         """Notice a disk that hangs; this thread touches no disk itself."""
@@ -350,8 +381,8 @@ class LogWriter:
         while not self._closing.wait(min(1.0, limit / 4)):
             now = time.monotonic()
             for lane in self._lanes:
-                since = [t for t in (lane.busy_since, lane.sync_since) if t is not None]
-                if since and now - min(since) > limit and not lane.ring.closed:
+                since = lane.waits_since()
+                if since is not None and now - since > limit and not lane.ring.closed:
                     lane.error = lane.error or "hangs"
                     lane.failed = True
                     lane.ring.cause = GapCause.DISK_FAILED

@@ -99,8 +99,9 @@ async def test_a_changed_camera_that_sent_nothing_leaves_no_hole_unaccounted() -
 async def test_a_camera_that_floods_the_handshake_leaves_the_others_their_turn() -> None:
     async def floods(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(1000)
+        answer = b"RTSP/1.0 100 Continue\r\nCSeq: 1\r\nX: %s\r\n\r\n" % (b"x" * 8000)
         while True:
-            writer.write((b"RTSP/1.0 100 Continue\r\nCSeq: 1\r\nX: %s\r\n\r\n" % (b"x" * 8000)) * 25)
+            writer.write(answer * 25)
             await writer.drain()
 
     async with server(floods) as port:

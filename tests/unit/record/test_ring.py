@@ -14,12 +14,21 @@ def item(of: Source, number: int, size: int = 1000) -> Item:
     return Item(of, Opened(session(of.key)), number, made)
 
 
+def taken(ring: Ring) -> list[Item]:
+    ring.take()
+    return ring.flight
+
+
+def sequences(ring: Ring) -> list[int]:
+    return [found.sequence for found in taken(ring)]
+
+
 def test_a_full_ring_drops_its_oldest_pieces_and_tells_by_one_gap_per_camera() -> None:
     ring, gate, yard = Ring(6000), source(GATE), source(YARD)
     for number in range(10):
         ring.push(item(gate if number % 2 else yard, number))
-    items, upto = ring.take()
-    assert upto == 9
+    assert ring.take().upto == 9
+    items = ring.flight
     gaps = [found for found in items if isinstance(found.value, Gap)]
     pieces = [found for found in items if isinstance(found.value, Piece)]
     assert items == gaps + pieces
@@ -40,16 +49,32 @@ def dropped(start_us: int, last: int) -> Gap:
     )
 
 
-def test_items_put_back_come_first_again() -> None:
+def test_items_given_back_come_first_again() -> None:
     ring, gate = Ring(1 << 20), source(GATE)
     for number in range(3):
         ring.push(item(gate, number))
-    items, _ = ring.take()
+    ring.take()
     ring.push(item(gate, 3))
-    ring.put_back(items)
-    assert [found.sequence for found in ring.take()[0]] == [0, 1, 2, 3]
+    ring.give_back()
+    assert ring.flight == []
+    assert sequences(ring) == [0, 1, 2, 3]
     assert len(ring) == 0
     assert ring.bytes == 0
+
+
+def test_items_given_back_to_a_full_ring_give_way_and_are_told() -> None:
+    ring, gate = Ring(6000), source(GATE)
+    for number in range(4):
+        ring.push(item(gate, number))
+    ring.take()
+    for number in range(4, 8):
+        ring.push(item(gate, number))
+    ring.give_back()
+    assert ring.bytes <= ring.limit
+    assert ring.dropped == 4
+    [told, *rest] = taken(ring)
+    assert told.value == dropped(START_US, 3)
+    assert [found.sequence for found in rest] == [4, 5, 6, 7]
 
 
 def test_a_gap_among_dropped_items_keeps_its_cause() -> None:
@@ -59,7 +84,7 @@ def test_a_gap_among_dropped_items_keeps_its_cause() -> None:
     ring.cause = GapCause.DISK_FULL
     for number in range(2, 5):
         ring.push(item(gate, number))
-    items, _ = ring.take()
+    items = taken(ring)
     causes = [found.value.cause for found in items if isinstance(found.value, Gap)]
     assert causes == [GapCause.SILENT, GapCause.DISK_FULL]
 
@@ -68,7 +93,7 @@ def test_gaps_of_a_camera_are_bounded() -> None:
     ring, gate = Ring(600), source(GATE)
     for number in range(0, 1000, 10):  # holes between them, so they do not merge
         ring.push(item(gate, number))
-    items, _ = ring.take()
+    items = taken(ring)
     gaps = [found.value for found in items if isinstance(found.value, Gap)]
     assert len(gaps) == 16
     assert gaps[-1].end_us == START_US + 990 * 500_000 + 500_000
@@ -76,11 +101,61 @@ def test_gaps_of_a_camera_are_bounded() -> None:
 
 def test_a_closed_ring_hands_everything_over_in_order_and_refuses() -> None:
     first, second, gate = Ring(1 << 20), Ring(1 << 20), source(GATE)
-    flight = [item(gate, 1)]
+    first.push(item(gate, 1))
+    first.take()  # nothing lies between ring and flight, whenever the lane is abandoned
     first.push(item(gate, 2))
     second.push(item(gate, 9))
-    first.close_into(second, flight)
+    first.close_into(second)
     assert not first.push(item(gate, 3))
-    first.put_back([item(gate, 4)])
+    first.flight = [item(gate, 4)]  # its writing thread had not noticed yet
+    first.give_back()
     assert len(first) == 0
-    assert [found.sequence for found in second.take()[0]] == [1, 2, 9]
+    assert first.flight == []
+    assert sequences(second) == [1, 2, 9]
+
+
+def test_what_was_handed_over_is_stored_only_once_it_was_taken_and_written_again() -> None:
+    first, second, gate = Ring(1 << 20), Ring(1 << 20), source(GATE)
+    first.begin(10, closed=False)
+    second.begin(10, closed=False)
+    first.push(item(gate, 11))
+    second.push(item(gate, 12))
+    before = second.take()
+    first.close_into(second)
+    assert second.synced == 10
+    second.settle(before)  # what it was writing at that moment holds nothing of the other's
+    assert second.synced == 10
+    second.settle(second.take())
+    assert second.synced == 12
+
+
+def test_what_is_stored_does_not_go_back_when_a_lane_takes_over_that_had_nothing_to_do() -> None:
+    first, second, gate = Ring(1 << 20), Ring(1 << 20), source(GATE)
+    first.push(item(gate, 5))
+    first.settle(first.take())
+    first.push(item(gate, 6))
+    first.close_into(second)
+    assert (second.synced, second.pushed) == (5, 6)
+
+
+def test_a_ring_that_owes_nothing_takes_nothing_back_from_another() -> None:
+    first, second, gate = Ring(1 << 20), Ring(1 << 20), source(GATE)
+    first.push(item(gate, 1))
+    first.settle(first.take())
+    second.push(item(gate, 5))
+    second.settle(second.take())
+    first.flight = []
+    first.close_into(second)
+    assert second.synced == 5
+
+
+def test_a_ring_that_reopens_owes_nothing_of_before() -> None:
+    first, second, gate = Ring(1 << 20), Ring(1 << 20), source(GATE)
+    first.push(item(gate, 1))
+    first.close_into(second)
+    first.flight = [item(gate, 1)]
+    first.reopen()
+    assert first.synced == first.pushed
+    assert first.push(item(gate, 2))
+    assert sequences(first) == [2]
+    assert sequences(second) == [1]
