@@ -285,7 +285,7 @@ class Analyst:
             before=window_of(look.key, before) if before is not None else None,
             whole=whole,
             footage=footage,
-            memory=self._memories.recall(look.key, target.start_us),
+            memory=self._memories.recall(look.key, target.start_us, newest=not whole),
         )
 
     async def _keep(self, look: Look, outcome: LookOutcome) -> None:
