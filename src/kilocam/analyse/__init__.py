@@ -8,7 +8,14 @@ Start reading at: `analyst.py`; `docs/design/analyse.md` says why.
 
 from kilocam.analyse.analyst import Analyst, AnalystOptions, AnalystStatus
 from kilocam.analyse.detector import KINDS
-from kilocam.analyse.errors import AnalyseError, FootageError, ModelError, WorkerError
+from kilocam.analyse.errors import (
+    AnalyseError,
+    FootageError,
+    ModelError,
+    NotYet,
+    Refused,
+    WorkerError,
+)
 from kilocam.analyse.models import (
     DETECTOR,
     Manifest,
@@ -52,9 +59,11 @@ __all__ = [
     "Manifest",
     "Model",
     "ModelError",
+    "NotYet",
     "ObjectSeen",
     "PoolCounts",
     "PoolOptions",
+    "Refused",
     "Resume",
     "SchedulerOptions",
     "SkipReason",

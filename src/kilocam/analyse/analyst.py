@@ -2,17 +2,18 @@
 
 One task reads each leased partition, a few tasks look, one settles skipped windows and checkpoints.
 What cannot be kept for the moment (the database is away) is tried again until it can, while windows
-wait; what cannot be looked at is skipped with a reason. Nothing here ever touches recording.
+wait; what cannot be looked at, or never be kept, is skipped with a reason. A window that alone
+cannot be kept yet waits aside, with its camera. Nothing here ever touches recording.
 """
 
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Mapping, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 
-from kilocam.analyse.errors import FootageError, WorkerError
+from kilocam.analyse.errors import FootageError, NotYet, Refused, WorkerError
 from kilocam.analyse.look import Findings, LookOutcome, LookTask
 from kilocam.analyse.memory import Memories
 from kilocam.analyse.progress import Progress
@@ -57,6 +58,8 @@ class AnalystOptions:
     read_s: float = 10.0
     keep_s: float = 15.0
     settle_every_s: float = 0.5
+    aside_s: float = 2.0
+    """Between two attempts to keep what waits aside."""
     again_s: tuple[float, ...] = (0.2, 0.5, 1.0, 2.0, 5.0)
     max_in_memory: int = 300_000
     """Windows pending, or skipped and not yet kept as such, before reading waits."""
@@ -118,6 +121,8 @@ class Analyst:
         self._relief = asyncio.Event()
         """Something has been settled."""
         self._unkept: list[SkippedWindow] = []
+        self._aside: dict[CameraKey, tuple[Look, LookOutcome]] = {}
+        """Looks whose result cannot be kept yet; their cameras stay in flight, so one a camera."""
         self._settling = asyncio.Lock()
         self._tally = _Tally()
         self._failures: dict[str, int] = {}
@@ -138,6 +143,7 @@ class Analyst:
             for _ in range(lookers):
                 tasks.create_task(self._look_on())
             tasks.create_task(self._settle_on())
+            tasks.create_task(self._keep_aside_on())
             tasks.create_task(self._lease_on(tasks))
 
     # Partitions
@@ -176,6 +182,8 @@ class Analyst:
             await asyncio.wait([held.reader])
         self._scheduler.forget(partition)
         self._memories.forget(partition)
+        for key in [key for key in self._aside if key.partition == partition]:
+            del self._aside[key]
 
     async def _read_on(self, partition: int) -> None:
         resume = await self._resume(partition)
@@ -285,18 +293,26 @@ class Analyst:
             before=window_of(look.key, before) if before is not None else None,
             whole=whole,
             footage=footage,
-            memory=self._memories.recall(look.key, target.start_us),
+            memory=self._memories.recall(look.key, target.start_us, newest=not whole),
         )
 
     async def _keep(self, look: Look, outcome: LookOutcome) -> None:
         """Hand the findings on, then settle: in this order, so that nothing is lost between."""
+        deepens = outcome.before is not None and look.before is not None
+        try:
+            if outcome.before is not None and look.before is not None:
+                await self._write(self._result(look, outcome.before, look.before))
+            await self._write(self._result(look, outcome.findings, look.target))
+        except NotYet as error:
+            self._put_aside(look, outcome, error)
+            return
+        except Refused as error:
+            self._give_up(look, SkipReason.REFUSED, error)
+            return
         if look.partition not in self._partitions:
             return
         self._memories.keep(look.key, outcome)
-        if outcome.before is not None and look.before is not None:
-            self._tally.deepened += 1
-            await self._write(self._result(look, outcome.before, look.before))
-        await self._write(self._result(look, outcome.findings, look.target))
+        self._tally.deepened += deepens
         for stage, count in outcome.stages.items():
             self._tally.stages[stage] = self._tally.stages.get(stage, StageCount()) + count
         self._scheduler.settle(
@@ -325,6 +341,22 @@ class Analyst:
             if await self._try("write", self._sink.write(result)):
                 return
 
+    def _put_aside(self, look: Look, outcome: LookOutcome, error: NotYet) -> None:
+        if look.partition in self._partitions:
+            self._tally.troubles["not_yet"] += 1
+            _log.info("window %s of %s waits: %s", look.target.start_us, look.key, error)
+            self._aside[look.key] = (look, outcome)
+
+    async def _keep_aside_on(self) -> None:
+        """Try again to keep what waits aside; no looker waits for it."""
+        while True:
+            await asyncio.sleep(self._options.aside_s)
+            for key in list(self._aside):
+                if (kept := self._aside.pop(key, None)) is not None:
+                    await self._keep(*kept)
+                    self._wake.set()
+                    self._relief.set()
+
     def _give_up(self, look: Look, reason: SkipReason, error: Exception) -> None:
         self._tally.troubles[reason] += 1
         _log.info("window %s of %s skipped: %s", look.target.start_us, look.key, error)
@@ -343,12 +375,19 @@ class Analyst:
         async with self._settling:
             self._unkept += self._scheduler.drain_skipped()
             unkept = self._unkept[:MOST_AT_ONCE]
-            if not unkept or not await self._try("skip", self._sink.skip(unkept)):
+            later: list[SkippedWindow] = []
+            if not unkept or not await self._try("skip", self._skip(unkept, later)):
                 return
-            del self._unkept[: len(unkept)]
+            # What has to wait goes to the end, so that it holds up no others.
+            self._unkept = self._unkept[len(unkept) :] + later
+            waiting = {(each.partition, each.position) for each in later}
             for each in unkept:
-                self._close(each.partition, each.position)
+                if (each.partition, each.position) not in waiting:
+                    self._close(each.partition, each.position)
             self._relief.set()
+
+    async def _skip(self, windows: Sequence[SkippedWindow], later: list[SkippedWindow]) -> None:
+        later += await self._sink.skip(windows)
 
     async def _checkpoint(self) -> None:
         """Tell how far each partition is settled; what is not told now is told the next time."""
@@ -374,6 +413,8 @@ class Analyst:
         try:
             async with asyncio.timeout(self._options.keep_s):
                 await call
+        except (NotYet, Refused):
+            raise
         except PASSING as error:
             await self._trouble(what, error)
             return False

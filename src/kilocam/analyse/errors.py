@@ -4,7 +4,9 @@ KilocamError
 └── AnalyseError
     ├── ModelError          a model is missing, altered or not what its manifest says
     ├── FootageError        the footage of a window cannot be looked at: why, as a `SkipReason`
-    └── WorkerError         a worker process died, froze or answered nonsense
+    ├── WorkerError         a worker process died, froze or answered nonsense
+    ├── NotYet              the sink cannot keep this window yet, others it can
+    └── Refused             the sink can never keep this window
 """
 
 from kilocam.core import KilocamError
@@ -24,3 +26,11 @@ class FootageError(AnalyseError):
 
 class WorkerError(AnalyseError):
     """A worker process died, froze or answered nonsense."""
+
+
+class NotYet(AnalyseError):
+    """The sink cannot keep this window yet; others it can, so nobody waits for this one."""
+
+
+class Refused(AnalyseError):
+    """The sink can never keep this window: trying again would not help."""

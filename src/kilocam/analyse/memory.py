@@ -25,9 +25,16 @@ class Memories:
     def __init__(self) -> None:
         self._cameras: dict[CameraKey, _Past] = {}
 
-    def recall(self, key: CameraKey, window_us: int) -> Memory:
-        """What a look at the window that starts at `window_us` goes on from."""
+    def recall(self, key: CameraKey, window_us: int, *, newest: bool = False) -> Memory:
+        """What a look at the window that starts at `window_us` goes on from.
+
+        Nothing lies after a camera's `newest` window: what does was dated by a clock that has been
+        put back since, would never be replaced, and is forgotten.
+        """
         past = self._cameras.get(key)
+        if past is not None and newest and _window_us(past.newest) > window_us:
+            past = None
+            del self._cameras[key]
         if past is None:
             return Memory()
         before = [

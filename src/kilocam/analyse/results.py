@@ -35,6 +35,8 @@ class SkipReason(StrEnum):
     """Its footage is gone or no picture in it can be decoded."""
     FAILED = "failed"
     """Looking at it crashed or took too long, twice."""
+    REFUSED = "refused"
+    """What was found in it can never be kept: the database does not take it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

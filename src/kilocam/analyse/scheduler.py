@@ -32,6 +32,9 @@ REMEMBERED = 64
 """Settled windows of a camera that a late second announcement is recognised by."""
 NEXT_US = 500_000
 """A window that begins this soon after another's end follows it."""
+AHEAD_US = 10_000_000
+"""A window that begins so long after now, or a clock so far behind what it showed, means that the
+clock was put back."""
 LEAST_BACKLOG = 4
 """Windows per camera that may wait even when the lane's share reaches none."""
 MOST_BACKLOG = 200_000
@@ -98,6 +101,7 @@ class Scheduler:
         self._cost_us = float(FIRST_COST_US)
         self._skipped: list[SkippedWindow] = []
         self._pending = 0
+        self._latest_us = 0
 
     @property
     def pending(self) -> int:
@@ -127,6 +131,7 @@ class Scheduler:
 
     def offer(self, ref: GopRef, position: Position, now_us: int) -> bool:
         """A window has begun; False when it is known already."""
+        self._note_time(now_us)
         key = CameraKey(ref.tenant, ref.camera)
         camera = self._cameras.get(key)
         if camera is None:
@@ -145,7 +150,7 @@ class Scheduler:
         elif now_us - pending.start_us > self._options.max_age_us:
             self._skip(camera, pending, SkipReason.TOO_OLD)
         else:
-            self._place(camera, pending)
+            self._place(camera, pending, now_us)
             self._enqueue(camera)
         return True
 
@@ -154,6 +159,7 @@ class Scheduler:
 
         Amortised O(log cameras).
         """
+        self._note_time(now_us)
         self._release_held(now_us)
         fresh, behind = self._most_overdue(now_us), self._next_behind(now_us)
         if fresh is None and behind is None:
@@ -224,9 +230,23 @@ class Scheduler:
             last_look_us=now_us - self._options.look_every_us,
         )
 
-    def _place(self, camera: _Camera, pending: Pending) -> None:
+    def _note_time(self, now_us: int) -> None:
+        """A clock put back leaves no camera waiting for the moment it showed before."""
+        if now_us < self._latest_us - AHEAD_US:
+            self._held, self._behind, self._waiting = [], [], {}
+            for camera in self._cameras.values():
+                camera.last_look_us = min(camera.last_look_us, now_us)
+                camera.last_catch_up_us = min(camera.last_catch_up_us, now_us)
+                camera.queued, camera.catching_up = _Queued.NOT, False
+                self._enqueue(camera)
+            self._latest_us = now_us
+        self._latest_us = max(self._latest_us, now_us)
+
+    def _place(self, camera: _Camera, pending: Pending, now_us: int) -> None:
         newest = camera.newest
         last = camera.last_offered
+        if last is not None and pending.start_us < last.start_us and _is_ahead(last, now_us):
+            last = None  # Nothing that comes could be newer.
         if last is not None and pending.start_us < last.start_us:  # told late
             pending.end_us = min(pending.end_us, last.start_us)
             self._put_behind(camera, pending)
@@ -391,3 +411,7 @@ class Scheduler:
         camera.settled.append(pending.start_us)
         camera.counts.pending -= 1
         self._pending -= 1
+
+
+def _is_ahead(pending: Pending, now_us: int) -> bool:
+    return pending.start_us > now_us + AHEAD_US

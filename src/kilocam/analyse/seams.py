@@ -69,11 +69,18 @@ class WindowSink(Protocol):
         """In one transaction replace all that (camera, window start, version) contributed.
 
         Idempotent; counts the window as looked at, once however often it is written.
+
+        Raises:
+            NotYet: this window cannot be kept yet, others can; it is handed in again by and by.
+            Refused: it can never be kept; it is handed in again as skipped, for the account.
         """
         ...
 
-    async def skip(self, windows: Sequence[SkippedWindow]) -> None:
-        """Count windows as skipped, each once; one that was looked at stays so."""
+    async def skip(self, windows: Sequence[SkippedWindow]) -> Sequence[SkippedWindow]:
+        """Count windows as skipped, each once; one that was looked at stays so.
+
+        Gives back those that cannot be kept yet. What can never be kept is the sink's to count.
+        """
         ...
 
     async def advance(self, positions: Mapping[int, Position]) -> None:

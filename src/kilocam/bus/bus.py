@@ -18,6 +18,7 @@ from kilocam.bus.leases import LeaseSet, Mark
 from kilocam.bus.publisher import ID_HEADER, Publisher
 from kilocam.bus.reader import Delivered, First, Position, Reader, read_values
 from kilocam.bus.streams import GOPS, STREAMS, StreamSpec, bucket_stream, ensure_stream
+from kilocam.bus.tasks import Edge
 from kilocam.bus.work import Job, WorkOptions, work
 from kilocam.core.ids import PARTITIONS
 from kilocam.core.metrics import Metrics
@@ -51,6 +52,7 @@ class Bus:
         self._publisher = Publisher(self._connection, window=window, ack_s=ack_s)
         self._buckets: dict[str, StreamSpec] = {}
         self._sync = ""
+        self._edge = Edge()
         self._running: asyncio.Task[None] | None = None
         self.dead = DeadLetters(self._connection, self._publisher)
 
@@ -72,8 +74,8 @@ class Bus:
 
     async def _run(self) -> None:
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._connection.keep())
-            tasks.create_task(self._publisher.run())
+            tasks.create_task(self._edge.keep("the bus's connection", self._connection.keep))
+            tasks.create_task(self._edge.keep("the bus's publisher", self._publisher.run))
 
     async def _prepare(self, session: Session) -> None:
         target = self._connection.target
@@ -223,7 +225,7 @@ class Bus:
     ) -> LeaseSet:
         """Leases of partitions; ask for them before entering."""
         bucket = self.bucket(f"leases_{name}", Mark)
-        return LeaseSet(bucket, holder=holder, ttl_s=ttl_s, partitions=partitions)
+        return LeaseSet(bucket, holder=holder, ttl_s=ttl_s, partitions=partitions, edge=self._edge)
 
     def watch(self, metrics: Metrics) -> None:
         """Register the bus's metrics."""
@@ -234,5 +236,6 @@ class Bus:
         metrics.watch_counter("failed", "Messages not acknowledged.", lambda: publisher.failed)
         metrics.watch_counter("buried", "Dead letters made here.", lambda: self.dead.buried)
         metrics.watch_counter("connects", "Connections made.", lambda: self._connection.connects)
+        metrics.watch_counter("faults", "Tasks started again.", lambda: self._edge.faults)
         metrics.watch_gauge("pending", "Sent, not acknowledged.", lambda: publisher.pending)
         metrics.watch_gauge("connected", "1 with a connection.", lambda: int(self.connected))

@@ -110,6 +110,14 @@ class Connection:
                 failures += 1
                 await asyncio.sleep(_pause(error, failures))
                 continue
+            except Exception as error:
+                self._note(
+                    BusUnavailable(
+                        f"the bus {self.target.shown} gives an answer that is not understood "
+                        f"({error!r}); check that bus.url is a NATS server with JetStream"
+                    )
+                )
+                raise
             failures = 0
             await self._live(session)
 

@@ -25,10 +25,13 @@ from dataclasses import dataclass
 from types import TracebackType
 
 from kilocam.bus.bucket import Bucket, Change, Synced
-from kilocam.bus.errors import BusUnavailable, RevisionConflict
+from kilocam.bus.errors import BusConflict, BusUnavailable, RevisionConflict
+from kilocam.bus.tasks import Edge
 
 _LAST_WORDS_S = 3.0
 _NOBODY = ""
+_AWAY = (BusUnavailable, BusConflict)
+"""There is no connection; why, the connection itself has told."""
 
 _log = logging.getLogger(__name__)
 
@@ -84,11 +87,21 @@ class _Seen:
 class LeaseSet:
     """One holder's view of the leases; use it as an asynchronous context."""
 
-    def __init__(self, bucket: Bucket[Mark], *, holder: str, ttl_s: float, partitions: int) -> None:
+    def __init__(
+        self,
+        bucket: Bucket[Mark],
+        *,
+        holder: str,
+        ttl_s: float,
+        partitions: int,
+        edge: Edge,
+    ) -> None:
         self._bucket = bucket
         self._me = f"{holder}-{secrets.token_hex(4)}"
         self._ttl_s = ttl_s
         self._partitions = partitions
+        self._names = {str(partition) for partition in range(partitions)}
+        self._edge = edge
         self._held: dict[int, _Held] = {}
         self._leases: dict[int, tuple[Mark, int]] = {}
         self._epochs: dict[int, int] = {}
@@ -118,7 +131,7 @@ class LeaseSet:
         """Give a partition back, having finished with it."""
         held = self._held.pop(partition, None)
         if held is not None:
-            with suppress(BusUnavailable, RevisionConflict):
+            with suppress(*_AWAY, RevisionConflict):
                 await self._write(partition, Mark(_NOBODY, held.epoch), held.revision)
 
     async def __aenter__(self) -> "LeaseSet":
@@ -134,16 +147,16 @@ class LeaseSet:
         if self._tasks is not None:
             self._tasks.cancel()
             await asyncio.wait([self._tasks])
-        with suppress(TimeoutError, BusUnavailable, RevisionConflict):
+        with suppress(TimeoutError, *_AWAY, RevisionConflict):
             async with asyncio.timeout(_LAST_WORDS_S):
                 await asyncio.gather(*(self.release(partition) for partition in list(self._held)))
                 await self._bucket.delete(f"holder.{self._me}")
 
     async def _run(self) -> None:
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._watch())
-            tasks.create_task(self._renew())
-            tasks.create_task(self._decide_often())
+            tasks.create_task(self._edge.keep("watching leases", self._watch))
+            tasks.create_task(self._edge.keep("renewing leases", self._renew))
+            tasks.create_task(self._edge.keep("deciding on leases", self._decide_often))
 
     # What happens elsewhere
 
@@ -172,7 +185,7 @@ class LeaseSet:
                 self._holders.pop(name, None)
             else:
                 self._saw(name, change.revision)
-        elif change.value is not None:
+        elif change.value is not None and name in self._names:
             self._on_lease(int(name), change.value, change.revision)
 
     def _saw(self, holder: str, revision: int) -> None:
@@ -196,7 +209,7 @@ class LeaseSet:
         while True:
             sent = time.monotonic()
             self._beats += 1
-            with suppress(BusUnavailable):
+            with suppress(*_AWAY):
                 await self._bucket.put(f"holder.{self._me}", Mark(self._me, self._beats))
                 self._valid_until = sent + self._ttl_s
             await asyncio.sleep(self._ttl_s / 4)
@@ -206,7 +219,7 @@ class LeaseSet:
             if time.monotonic() >= self._valid_until:
                 self._revoke_all()
             elif self._synced:
-                with suppress(BusUnavailable):
+                with suppress(*_AWAY):
                     await self._decide()
             await asyncio.sleep(self._ttl_s / 20)
 

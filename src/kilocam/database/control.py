@@ -6,12 +6,9 @@ tenant; api and analysts have a `Database` and no way to reach this.
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from types import TracebackType
-from typing import Self
 
-from kilocam.database.context import ContextSigner
 from kilocam.database.credentials import MIGRATE, DatabaseSecrets
-from kilocam.database.database import Shards
+from kilocam.database.database import Login
 from kilocam.database.directory import (
     HOME,
     Mode,
@@ -32,7 +29,7 @@ from kilocam.database.transaction import Transaction
 DATABASE = Room("database")
 
 
-class ControlDatabase:
+class ControlDatabase(Login):
     """All tenants; for migrations, assignments, the relay of the outbox, rebuilding."""
 
     def __init__(
@@ -43,25 +40,9 @@ class ControlDatabase:
         *,
         limits: Limits | None = None,
     ) -> None:
-        self._shards = Shards(shards, secrets, MIGRATE, limits or Limits())
-        self._signer = ContextSigner(secrets.context_key())
+        super().__init__(shards, secrets, MIGRATE, limits)
         self._rooms = tuple(rooms)
         self._sql = load_queries("kilocam.database")
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self.close()
-
-    async def close(self) -> None:
-        """Ends all connections."""
-        await self._shards.close()
 
     async def migrate(self) -> list[str]:
         """Brings every shard and every tenant's own schema up to date; then checks isolation.

@@ -82,21 +82,14 @@ class Shards:
             await pool.close()
 
 
-class Database:
-    """Every transaction acts for one tenant and proves it; there is no way around it here."""
+class Login:
+    """All shards seen by one login; an asynchronous context that ends its connections."""
 
     def __init__(
-        self,
-        shards: tuple[Shard, ...],
-        secrets: DatabaseSecrets,
-        *,
-        limits: Limits | None = None,
-        clock: Clock | None = None,
+        self, shards: tuple[Shard, ...], secrets: DatabaseSecrets, role: str, limits: Limits | None
     ) -> None:
-        self._shards = Shards(shards, secrets, APP, limits or Limits())
+        self._shards = Shards(shards, secrets, role, limits or Limits())
         self._signer = ContextSigner(secrets.context_key())
-        self._clock = clock or SystemClock()
-        self._known: OrderedDict[str, tuple[int, Placement]] = OrderedDict()
 
     async def __aenter__(self) -> Self:
         return self
@@ -112,6 +105,22 @@ class Database:
     async def close(self) -> None:
         """Ends all connections."""
         await self._shards.close()
+
+
+class Database(Login):
+    """Every transaction acts for one tenant and proves it; there is no way around it here."""
+
+    def __init__(
+        self,
+        shards: tuple[Shard, ...],
+        secrets: DatabaseSecrets,
+        *,
+        limits: Limits | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        super().__init__(shards, secrets, APP, limits)
+        self._clock = clock or SystemClock()
+        self._known: OrderedDict[str, tuple[int, Placement]] = OrderedDict()
 
     @asynccontextmanager
     async def for_tenant(self, tenant: str) -> AsyncIterator[Transaction]:

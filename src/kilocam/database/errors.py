@@ -7,6 +7,7 @@ KilocamError
     ├── TookTooLong         the server gave up: statement or lock timeout
     ├── Conflict            somebody else was first: unique key, serialisation, deadlock
     ├── Rejected            the row breaks a rule of the table
+    │   └── NoPartition     no partition of the table takes the row's day
     ├── Denied              the role may not do this, or the tenant is not proven
     ├── UnknownTenant       the directory has no such tenant
     ├── UnknownShard        the directory names a shard that is not configured
@@ -46,6 +47,10 @@ class Conflict(DatabaseError):
 
 class Rejected(DatabaseError):
     """A value or a row that the table does not take."""
+
+
+class NoPartition(Rejected):
+    """The day of a row has no partition yet, or none any more."""
 
 
 class Denied(DatabaseError):

@@ -1,9 +1,12 @@
 """Publishes what was committed, at least once, in order within a tenant.
 
-Procedure of one drain: 1. lock the oldest row of up to 16 tenants (a tenant whose row is locked
+Procedure of one drain: 1. lock up to 16 tenants that have rows, oldest first (one that is locked
 belongs to another drainer and is left alone); 2. read their oldest rows; 3. publish each tenant's
-rows one after the other, tenants side by side; 4. delete those that were published and commit.
+rows one after the other, tenants side by side; 4. delete those that were published in a transaction
+of its own and commit; 5. let go of the tenants.
 Dying anywhere leaves the rows where they were: they are published again.
+Locks are advisory and the transaction that holds them changes no row, so it has no number: however
+long a frozen queue keeps it open, nobody who waits for older transactions waits for it.
 Order is that of ids: two transactions open at once may commit in the other order; what one wrote
 after having read the other's row keeps its order.
 """
@@ -67,14 +70,16 @@ class Outbox:
         When `publish` raises, what was published before is deleted, and then the error is raised.
         """
         failed: list[Exception] = []
-        async with self._pool.transaction({"search_path": search_path(Place())}) as transaction:
-            messages = await self._take(transaction)
+        context = {"search_path": search_path(Place())}
+        async with self._pool.transaction(context) as holding:
+            messages = await self._take(holding)
             done: list[int] = []
             tenants = groupby(messages, key=attrgetter("tenant"))
             by_tenant = [list(of_one) for _, of_one in tenants]
             await asyncio.gather(*(_publish_all(m, publish, done, failed) for m in by_tenant))
             if done:
-                await transaction.execute(self._sql["outbox_done"], done)
+                async with self._pool.transaction(context) as transaction:
+                    await transaction.execute(self._sql["outbox_done"], done)
         self.published += len(done)
         if failed:
             raise failed[0]
@@ -108,10 +113,16 @@ class Outbox:
             wait_s = min(wait_s * 2, _LONGEST_WAIT_S)
 
     async def _take(self, transaction: Transaction) -> list[OutboxMessage]:
-        heads = await transaction.fetch(self._sql["outbox_heads"], _TENANTS)
-        if not heads:
+        """The rows of tenants that are ours now; a later statement sees what others deleted."""
+        waiting = [row["tenant"] for row in await transaction.fetch(self._sql["outbox_tenants"])]
+        tenants: list[str] = []
+        while waiting and len(tenants) < _TENANTS:
+            some = waiting[: _TENANTS - len(tenants)]
+            del waiting[: len(some)]
+            owned = await transaction.fetch(self._sql["outbox_own"], some)
+            tenants += [row["tenant"] for row in owned]
+        if not tenants:
             return []
-        tenants = sorted({head["tenant"] for head in heads})
         rows = await transaction.fetch(self._sql["outbox_rows"], tenants, _BATCH)
         messages = [OutboxMessage(**row) for row in rows]
         return sorted(messages, key=attrgetter("tenant", "id"))

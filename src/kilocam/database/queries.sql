@@ -25,14 +25,17 @@ delete from kilocam.context_key where id <> $1;
 -- The partition of one day (a date as text) of a table in the search path, closed like its parent.
 select kilocam.make_partition(to_regclass($1), $2::text::date)::text;
 
--- name: outbox_heads
--- The oldest row of each tenant among the oldest 1000, locked. Who holds it owns the tenant's
--- rows: another drainer finds it locked and leaves the tenant alone, so order within a tenant
--- holds. What an earlier drainer deleted in the meantime is skipped as well.
-select o.tenant from kilocam.outbox o
-join (select min(id) as id from (select id, tenant from kilocam.outbox order by id limit 1000) w
-      group by tenant) head on head.id = o.id
-order by o.id limit $1 for update of o skip locked;
+-- name: outbox_tenants
+-- Whose rows are among the oldest 1000, oldest first.
+select tenant from (select id, tenant from kilocam.outbox order by id limit 1000) w
+group by tenant order by min(id);
+
+-- name: outbox_own
+-- Those of the tenants that nobody else owns, ours until the transaction ends. Another drainer
+-- leaves them alone, so order within a tenant holds. Unlike a row's lock it needs no transaction
+-- number, which would hold up whoever reads changes in order.
+select tenant from unnest($1::text[]) tenant
+where pg_try_advisory_xact_lock(hashtextextended('outbox/' || tenant, 0));
 
 -- name: outbox_rows
 -- The oldest rows of the tenants owned.

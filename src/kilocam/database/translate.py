@@ -11,6 +11,7 @@ from kilocam.database.errors import (
     DatabaseError,
     DatabaseUnavailable,
     Denied,
+    NoPartition,
     Rejected,
     TookTooLong,
 )
@@ -70,7 +71,8 @@ def translated(where: str) -> Iterator[None]:
             f"the database {where} gave a statement up ({_said(error)}): ask for less, or try again"
         ) from error
     except (pg.IntegrityConstraintViolationError, pg.DataError) as error:
-        raise Rejected(f"the database does not take this: {_said(error)}") from error
+        kind = NoPartition if _is_homeless(error) else Rejected
+        raise kind(f"the database does not take this: {_said(error)}") from error
     except pg.InsufficientPrivilegeError as error:
         raise Denied(f"the database does not allow this: {_said(error)}") from error
     except asyncpg.InterfaceError as error:
@@ -81,6 +83,11 @@ def translated(where: str) -> Iterator[None]:
         raise DatabaseError(
             f"a statement failed in the database {where}: {_said(error)}"
         ) from error
+
+
+def _is_homeless(error: asyncpg.PostgresError) -> bool:
+    """The server tells a missing partition as a broken check, one that has no name."""
+    return isinstance(error, pg.CheckViolationError) and not getattr(error, "constraint_name", None)
 
 
 def _misuse_or_loss(where: str, error: asyncpg.InterfaceError) -> DatabaseError:

@@ -6,8 +6,14 @@ Never does: HTTP; look at footage; know how an object was recognised.
 Start reading at: `windows.py` (writing), then `insight.py` (reading).
 """
 
-from kilocam.insight.days import DAYS_AHEAD, DAYS_BEHIND, drop_days, make_days
-from kilocam.insight.errors import InsightError, Invalid, NotFound, Unavailable
+from kilocam.insight.days import (
+    DAYS_AHEAD,
+    DAYS_BEHIND,
+    drop_days,
+    make_day_asked_for,
+    make_days,
+)
+from kilocam.insight.errors import InsightError, Invalid, NotFound, NotYet, Refused, Unavailable
 from kilocam.insight.feed import Bell, Feed
 from kilocam.insight.insight import Insight
 from kilocam.insight.query import admits
@@ -43,7 +49,9 @@ __all__ = [
     "Invalid",
     "LookedWindow",
     "NotFound",
+    "NotYet",
     "Page",
+    "Refused",
     "Settled",
     "Sight",
     "SkippedWindow",
@@ -51,5 +59,6 @@ __all__ = [
     "Windows",
     "admits",
     "drop_days",
+    "make_day_asked_for",
     "make_days",
 ]

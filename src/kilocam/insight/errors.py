@@ -4,7 +4,9 @@ KilocamError
 └── InsightError
     ├── NotFound     no such event, no such tenant
     ├── Invalid      a cursor, a limit or a filter that cannot be taken
-    └── Unavailable  the database is away; try again later
+    ├── Unavailable  the database is away; try again later
+    ├── NotYet       a window cannot be kept yet, others can
+    └── Refused      a window can never be kept
 """
 
 from collections.abc import Iterator
@@ -28,6 +30,14 @@ class Invalid(InsightError):
 
 class Unavailable(InsightError):
     """The database is away, or not prepared yet."""
+
+
+class NotYet(InsightError):
+    """A window's tenant or day has no place yet; other windows can be kept."""
+
+
+class Refused(InsightError):
+    """A window can never be kept; hand it in no more."""
 
 
 @contextmanager

@@ -128,6 +128,9 @@ class Feed:
                 except KilocamError as error:
                     _log.info("events of %s are told later: %s", tenant, error)
                     await asyncio.sleep(AGAIN_S)
+                except Exception:  # noqa: BLE001 - the edge of a task
+                    _log.exception("events of %s are told later", tenant)
+                    await asyncio.sleep(AGAIN_S)
                 await asyncio.sleep(REST_S)
                 with suppress(TimeoutError):
                     async with asyncio.timeout(POLL_S):
@@ -154,6 +157,11 @@ class Feed:
     async def _ring(self, tenant: str, rung: asyncio.Event) -> None:
         if self._bell is None:
             return
-        async with aclosing(self._bell(tenant)) as rings:
-            async for _ in rings:
-                rung.set()
+        while True:
+            try:
+                async with aclosing(self._bell(tenant)) as rings:
+                    async for _ in rings:
+                        rung.set()
+            except Exception as error:  # noqa: BLE001 - the edge of a task; news come each second
+                _log.warning("the bell of %s is silent for a while: %s", tenant, error)
+            await asyncio.sleep(AGAIN_S)

@@ -10,11 +10,28 @@ import logging
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import date
+from typing import TypeVar
 
 from kilocam.bus import Position
-from kilocam.core import CameraKey, Clock, SystemClock
-from kilocam.database import SYSTEM, Database, Row, Transaction, UnknownTenant, load_queries
-from kilocam.insight.days import day_of
+from kilocam.core import CameraKey, Clock, ConfigError, SystemClock, check_id
+from kilocam.database import (
+    SYSTEM,
+    Database,
+    DatabaseError,
+    DatabaseUnavailable,
+    NoPartition,
+    Rejected,
+    Row,
+    TookTooLong,
+    Transaction,
+    UnknownShard,
+    UnknownTenant,
+    load_queries,
+)
+from kilocam.insight.days import day_of, possible_day
+from kilocam.insight.errors import NotYet, Refused
+from kilocam.insight.homes import Homes
 from kilocam.insight.seams import LookedWindow, ObjectSeen, SkippedWindow
 from kilocam.insight.values import LOOKED, ChangeKind, EventChange
 
@@ -22,10 +39,11 @@ _log = logging.getLogger(__name__)
 
 TOPIC = "insights"
 """The outbox's topics are `insights.<camera>`."""
+_NO_DATE = "its date is none that a clock shows"
 _RECENT_US = 70 * 60_000_000
 """The queue keeps windows for an hour: older ones are not offered again."""
-_NEW_TENANT_US = 60_000_000
-"""A camera may be declared moments before its tenant has a place; after this it is erased."""
+
+_Skipped = TypeVar("_Skipped", bound=SkippedWindow)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,9 +62,12 @@ class Windows:
         self._database = database
         self._version = version
         self._clock = clock or SystemClock()
+        self._homes = Homes(database, self._clock)
         self._members: set[tuple[int, str]] = set()
         self.homeless = 0
         """Windows of tenants that do not exist any more; kept nowhere."""
+        self.refused = 0
+        """Skipped windows that can never be kept: there is no such day, or a value is broken."""
 
     async def prepared(self) -> bool:
         """Whether control has made tenants' places and today's partitions."""
@@ -55,8 +76,16 @@ class Windows:
             return bool(await transaction.fetchval(_sql("has_day"), table))
 
     async def write(self, result: LookedWindow) -> None:
-        """In one transaction replace all that (camera, window start) came to and added."""
-        tenant = result.window.tenant
+        """In one transaction replace all that (camera, window start) came to and added.
+
+        Raises:
+            NotYet: its tenant or its day has no place yet; others can be kept.
+            Refused: it can never be kept.
+            DatabaseError: nothing can be kept for the moment.
+        """
+        tenant, day = result.window.tenant, possible_day(result.window.start_us)
+        if day is None:
+            raise Refused(_NO_DATE)
         try:
             await self._meet(result.partition, tenant)
             async with self._database.for_tenant(tenant) as transaction:
@@ -64,22 +93,49 @@ class Windows:
                 await _note_looked(transaction, result)
                 await _replace(transaction, result)
         except UnknownTenant:
-            if self._may_come([result]):
-                raise
+            self._homes.without_tenant(tenant, [result.window.start_us])
             self.homeless += 1
+        except UnknownShard as error:
+            raise NotYet(str(error)) from error
+        except NoPartition:
+            await self._homes.without_day({day, *_days(result)})
+        except (Rejected, ConfigError) as error:
+            raise Refused(str(error)) from error
+        except (DatabaseUnavailable, TookTooLong):
+            raise
+        except DatabaseError as error:
+            self._homes.doubt(result.window, error)
+        else:
+            self._homes.found(tenant, day, result.window)
 
-    async def skip(self, windows: Sequence[SkippedWindow]) -> None:
-        """Count windows as skipped, each once; one transaction a tenant."""
-        by_tenant: dict[str, list[SkippedWindow]] = defaultdict(list)
+    async def skip(self, windows: Sequence[_Skipped]) -> list[_Skipped]:
+        """Count windows as skipped, each once; one transaction a tenant and day.
+
+        Gives back those that cannot be kept yet: hand them in again. What can never be kept is
+        counted (`homeless`, `refused`) and done with.
+
+        Raises:
+            DatabaseError: none could be kept for the moment.
+        """
+        groups: dict[tuple[str, date], list[_Skipped]] = defaultdict(list)
         for each in windows:
-            by_tenant[each.window.tenant].append(each)
-        for tenant, skipped in sorted(by_tenant.items()):
+            if (day := possible_day(each.window.start_us)) is not None:
+                groups[each.window.tenant, day].append(each)
+        later: list[_Skipped] = []
+        failure: DatabaseError | None = None
+        for (tenant, day), group in sorted(groups.items(), key=lambda item: item[0]):
             try:
-                await self._skip(tenant, skipped)
-            except UnknownTenant:
-                if self._may_come(skipped):
-                    raise
-                self.homeless += len(skipped)
+                self.refused += await self._skip_group(tenant, day, group)
+            except NotYet:
+                later += group
+            except DatabaseError as error:
+                failure = error
+                later += group
+        dated = sum(map(len, groups.values()))
+        if failure is not None and len(later) == dated:
+            raise failure
+        self.refused += len(windows) - dated
+        return later
 
     async def advance(self, positions: Mapping[int, Position]) -> None:
         """In these partitions all windows up to these positions are settled."""
@@ -97,7 +153,7 @@ class Windows:
         for row in members:
             try:
                 settled |= await self._settled(row["member"], partition, position)
-            except UnknownTenant:
+            except (UnknownTenant, UnknownShard):
                 continue  # It is gone, and so are its windows.
         return Settled(position=position, windows=frozenset(settled))
 
@@ -117,10 +173,35 @@ class Windows:
 
     async def _meet(self, partition: int, tenant: str) -> None:
         """Remember whose windows a partition has, before the first of them is kept."""
+        check_id("tenant", tenant)  # Who takes the partition over has to ask for it.
         if (partition, tenant) not in self._members:
             async with self._database.for_tenant(SYSTEM) as transaction:
                 await transaction.execute(_sql("put_member"), SYSTEM, partition, tenant)
             self._members.add((partition, tenant))
+
+    async def _skip_group(self, tenant: str, day: date, group: Sequence[SkippedWindow]) -> int:
+        """Keeps what can be kept; gives how many never can."""
+        try:
+            await self._skip(tenant, group)
+        except UnknownTenant:
+            self._homes.without_tenant(tenant, [each.window.start_us for each in group])
+            self.homeless += len(group)
+        except UnknownShard as error:
+            raise NotYet(str(error)) from error
+        except NoPartition:
+            try:
+                await self._homes.without_day([day])
+            except Refused as error:
+                return _refuse(group, error)
+        except (Rejected, ConfigError) as error:
+            if len(group) == 1:
+                return _refuse(group, error)
+            half = len(group) // 2  # One broken window keeps out no others.
+            refused = await self._skip_group(tenant, day, group[:half])
+            return refused + await self._skip_group(tenant, day, group[half:])
+        else:
+            self._homes.found(tenant, day)
+        return 0
 
     async def _skip(self, tenant: str, skipped: Iterable[SkippedWindow]) -> None:
         ordered = sorted(skipped, key=lambda each: (each.partition, each.window))
@@ -142,10 +223,14 @@ class Windows:
                 [each.position.sequence for each in ordered],
             )  # fmt: skip
 
-    def _may_come(self, windows: Sequence[LookedWindow | SkippedWindow]) -> bool:
-        """Whether a tenant that has no place may be about to get one."""
-        young_us = self._clock.wall_us() - _NEW_TENANT_US
-        return any(each.window.start_us > young_us for each in windows)
+
+def _refuse(group: Sequence[SkippedWindow], error: Exception) -> int:
+    first = group[0].window
+    _log.warning(
+        "%d skipped windows of tenant %r from %d on can never be counted: %s",
+        len(group), first.tenant, first.start_us, error,
+    )  # fmt: skip
+    return len(group)
 
 
 async def _note_looked(transaction: Transaction, result: LookedWindow) -> None:
@@ -163,6 +248,12 @@ async def _note_looked(transaction: Transaction, result: LookedWindow) -> None:
                 _sql("count"), window.tenant, window.camera, window.start_us, result.version,
                 outcome, result.partition, more,
             )  # fmt: skip
+
+
+def _days(result: LookedWindow) -> set[date]:
+    """The days on which an event may begin that a window adds to."""
+    days = {possible_day(seen.boxes[0].at_us) for seen in result.objects}
+    return {day for day in days if day is not None}
 
 
 async def _replace(transaction: Transaction, result: LookedWindow) -> None:

@@ -65,8 +65,9 @@ class Book:
         self.writes += 1
         self.results[result.window.start_us] = result
 
-    async def skip(self, windows: Sequence[SkippedWindow]) -> None:
+    async def skip(self, windows: Sequence[SkippedWindow]) -> Sequence[SkippedWindow]:
         self.skipped |= {each.window.start_us: each for each in windows}
+        return ()
 
     async def advance(self, positions: Mapping[int, Position]) -> None:
         self.positions |= positions

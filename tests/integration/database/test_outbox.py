@@ -170,6 +170,26 @@ async def test_the_relay_goes_on_after_the_bus_was_away(database: Database, outb
     assert bus.numbers() == {"a": [0, 1]}
 
 
+async def test_a_frozen_bus_holds_up_nobody_who_waits_for_older_transactions(
+    database: Database, outbox: Outbox
+) -> None:
+    bus = Bus()
+    bus.gate.clear()
+    await put(database, "a", 1)
+    draining = asyncio.create_task(outbox.drain(bus.publish))
+    await asyncio.wait_for(bus.came.wait(), 10)
+    async with database.for_tenant("b") as transaction:
+        changed = await transaction.fetchval("select pg_current_xact_id()::text::bigint")
+    async with database.for_tenant("b") as transaction:
+        oldest_open = await transaction.fetchval(
+            "select pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
+        )
+    assert oldest_open > changed
+    bus.gate.set()
+    assert await asyncio.wait_for(draining, 10) == 1
+    assert await outbox.waiting() == (0, None)
+
+
 async def test_everything_committed_is_published_while_postgres_is_killed() -> None:
     async with running_postgres() as server:
         installation = Installation(server)

@@ -1,12 +1,14 @@
 """Events are found by time, camera, class and words; pages hold still; tenants never meet."""
 
 import asyncio
+from collections.abc import AsyncGenerator
 
 import pytest
 from tests.integration.insight.conftest import House
 from tests.integration.insight.made import GATE, T0, S, looked, seen
 
 from kilocam.core import CameraKey
+from kilocam.database import OutboxMessage
 from kilocam.insight import Cursor, EventFilter, Feed, Invalid, NotFound
 
 pytestmark = pytest.mark.asyncio
@@ -134,6 +136,30 @@ async def test_the_feed_tells_every_listener_from_its_own_place(house: House) ->
         assert [event.start_us for event in both] == [T0, T0 + 2 * S]
         assert await feed.next("default", second.changed, 0.05) == ()
         assert await feed.next("other", start, 0.05) == ()
+
+
+async def test_a_frozen_queue_keeps_no_news_from_listeners(house: House) -> None:
+    frozen, came = asyncio.Event(), asyncio.Event()
+
+    async def publish(_: OutboxMessage) -> None:
+        came.set()
+        await frozen.wait()
+
+    async def bell(_: str) -> AsyncGenerator[object, None]:
+        yield None
+        raise ConnectionError("the queue is frozen")
+
+    async with Feed(house.insight, bell) as feed:
+        start = await feed.now_at("default")
+        await house.windows.write(looked(0, seen(0, 0)))
+        relaying = asyncio.create_task(house.control.outboxes()[0].drain(publish))
+        await asyncio.wait_for(came.wait(), 10)
+        [first] = await feed.next("default", start, 20)
+        await house.windows.write(looked(1, seen(1, 1)))
+        [second] = await feed.next("default", first.changed, 20)
+        assert second.start_us == T0 + 2 * S
+        frozen.set()
+        await relaying
 
 
 async def test_a_listener_far_behind_reads_on_from_the_database(house: House) -> None:

@@ -3,18 +3,29 @@
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import cast
 
 import pytest
+from tests.fakes.clock import FakeClock
 from tests.fakes.postgres import SECRETS
 from tests.integration.insight.conftest import House
 from tests.integration.insight.made import GATE, NOW_US, T0, VERSION, S, looked, seen, skipped
 
-from kilocam.analyse import SkipReason, WindowResult
+from kilocam.analyse import SkippedWindow, SkipReason, WindowResult
 from kilocam.bus import Position
 from kilocam.core import CameraKey
-from kilocam.database import Database, Transaction
-from kilocam.insight import EventFilter, Windows, drop_days, make_days
+from kilocam.database import Database, OutboxMessage, Transaction
+from kilocam.insight import (
+    EventFilter,
+    NotYet,
+    Refused,
+    Windows,
+    drop_days,
+    make_day_asked_for,
+    make_days,
+)
 
 pytestmark = pytest.mark.asyncio
 ALL = EventFilter()
@@ -197,6 +208,126 @@ async def test_windows_of_a_tenant_that_is_gone_are_dropped_and_counted(house: H
     assert house.windows.homeless == 2
     [gate] = await house.insight.counts("default", since_us=T0)
     assert gate.offered == 1
+
+
+def moved(window: SkippedWindow, start_us: int, camera: str = "gate") -> SkippedWindow:
+    of = replace(window.window, camera=camera, start_us=start_us, end_us=start_us + 2 * S)
+    return replace(window, window=of)
+
+
+async def test_a_ghost_tenant_holds_up_no_other_and_is_dropped_after_a_minute(house: House) -> None:
+    clock = FakeClock(NOW_US)
+    windows = Windows(house.database, VERSION, clock)
+    ghost = CameraKey("a-ghost", "gate")  # comes before the others
+    for round_ in range(3):
+        young = moved(skipped(0), clock.now)
+        young = replace(young, window=replace(young.window, tenant=ghost.tenant))
+        assert await windows.skip([young, skipped(round_)]) == [young]
+        with pytest.raises(NotYet, match="'a-ghost' has no place"):
+            await windows.write(replace(looked(0), window=young.window))
+        clock.advance(20 * S)
+    young = replace(young, window=replace(young.window, start_us=clock.now))
+    assert await windows.skip([young, skipped(3)]) == []
+    await windows.write(replace(looked(0), window=young.window))
+    assert windows.homeless == 2
+    [gate] = await house.insight.counts("default", since_us=T0)
+    assert gate.offered == 4
+
+
+async def test_a_tenant_that_comes_late_loses_nothing(house: House) -> None:
+    windows = Windows(house.database, VERSION, FakeClock(T0))
+    key = CameraKey("late", "gate")
+    with pytest.raises(NotYet):
+        await windows.write(looked(0, key=key))
+    assert await windows.skip([skipped(1, key=key)]) == [skipped(1, key=key)]
+    await house.database.place("late")
+    await windows.write(looked(0, key=key))
+    assert await windows.skip([skipped(1, key=key)]) == []
+    [gate] = await house.insight.counts("late", since_us=T0)
+    assert (gate.looked, gate.offered, windows.homeless) == (1, 2, 0)
+
+
+async def test_a_day_that_has_no_place_is_made_when_asked_for(house: House) -> None:
+    long_ago = int(datetime(2020, 2, 29, 23, 59, 59, tzinfo=UTC).timestamp()) * S
+    ahead = NOW_US + 40 * 86_400 * S
+    odd = [moved(skipped(0), long_ago), moved(skipped(0), ahead)]
+    far = replace(looked(0), window=moved(skipped(0), long_ago, "yard").window)
+    assert await house.windows.skip([*odd, skipped(1)]) == odd
+    with pytest.raises(NotYet, match="no place for 2020-02-29 yet"):
+        await house.windows.write(far)
+
+    await make_what_is_asked_for(house)
+    assert await house.windows.skip(odd) == []
+    await house.windows.write(far)
+    await house.control.check_isolation()
+    counts = await house.insight.counts("default", since_us=0)
+    assert [(c.camera, c.looked, c.offered) for c in counts] == [("gate", 0, 3), ("yard", 1, 1)]
+
+
+async def make_what_is_asked_for(house: House) -> None:
+    """As control's relay does it."""
+    made = []
+
+    async def publish(message: OutboxMessage) -> None:
+        made.append(
+            await make_day_asked_for(house.control, message.tenant, message.topic, message.body)
+        )
+
+    while await house.control.outboxes()[0].drain(publish):
+        pass
+    assert any(made)
+
+
+async def test_no_tenant_makes_tables_by_a_message(house: House) -> None:
+    body = {"day": "2020-02-29"}
+    assert not await make_day_asked_for(house.control, "default", "insight-day", body)
+    assert not await make_day_asked_for(house.control, "_system", "insights.gate", body)
+
+
+async def test_a_day_that_never_comes_is_refused_after_a_minute_and_counted(house: House) -> None:
+    clock = FakeClock(NOW_US)
+    windows = Windows(house.database, VERSION, clock)
+    odd = moved(skipped(0), NOW_US + 40 * 86_400 * S)
+    assert await windows.skip([odd]) == [odd]
+    clock.advance(60 * S)
+    with pytest.raises(Refused, match="no place for"):
+        await windows.write(replace(looked(0), window=odd.window))
+    assert await windows.skip([odd, skipped(1)]) == []
+    assert windows.refused == 1
+    for start_us in (10**18, -(10**18)):
+        never = moved(skipped(0), start_us)
+        with pytest.raises(Refused, match="none that a clock shows"):
+            await windows.write(replace(looked(0), window=never.window))
+        assert await windows.skip([never]) == []
+    assert windows.refused == 3
+
+
+async def test_a_broken_window_is_refused_and_keeps_out_no_others(house: House) -> None:
+    broken = moved(skipped(0), T0, camera="ga\0te")
+    good = [skipped(n) for n in range(9)]
+    assert await house.windows.skip([*good[:4], broken, *good[4:]]) == []
+    with pytest.raises(Refused, match="does not take this"):
+        await house.windows.write(replace(looked(0), window=broken.window))
+    stranger = replace(broken.window, tenant="No Such Id")
+    with pytest.raises(Refused, match="is not valid"):
+        await house.windows.write(replace(looked(0), window=stranger))
+    assert house.windows.refused == 1
+    [gate] = await house.insight.counts("default", since_us=T0)
+    assert gate.offered == 9
+
+
+async def test_a_window_that_fails_oddly_is_refused_after_a_minute(house: House) -> None:
+    clock = FakeClock(NOW_US)
+    windows = Windows(house.database, VERSION, clock)
+    twice = looked(0, seen(0, 0), seen(0, 0))  # one event twice in one window
+    for _ in range(3):
+        with pytest.raises(NotYet, match="somebody else was first"):
+            await windows.write(twice)
+        clock.advance(20 * S)
+    with pytest.raises(Refused):
+        await windows.write(twice)
+    await windows.write(looked(0, seen(0, 0)))
+    assert len((await house.insight.events("default", ALL)).items) == 1
 
 
 async def test_old_days_go_and_new_ones_are_there(house: House) -> None:

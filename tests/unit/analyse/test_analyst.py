@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pytest
 
 from kilocam.analyse.analyst import Analyst, AnalystOptions
-from kilocam.analyse.errors import FootageError, ModelError, WorkerError
+from kilocam.analyse.errors import FootageError, ModelError, NotYet, Refused, WorkerError
 from kilocam.analyse.look import Findings, LookOutcome, LookTask, Memory
 from kilocam.analyse.pictures import Footage
 from kilocam.analyse.results import SkippedWindow, SkipReason, StageCount, WindowResult
@@ -120,10 +120,13 @@ class Settled:
 
 
 class Book:
-    """A `WindowSink` in memory; `away` makes it fail."""
+    """A `WindowSink` in memory; `away` makes it fail, `objection` what a camera's windows meet."""
 
     def __init__(self) -> None:
         self.away = False
+        self.objection: dict[str, Exception] = {}
+        self.writable = asyncio.Event()
+        self.writable.set()
         self.written: list[WindowResult] = []
         self.skipped: dict[tuple[str, int], SkipReason] = {}
         self.positions: dict[int, Position] = {}
@@ -141,13 +144,21 @@ class Book:
 
     async def write(self, result: WindowResult) -> None:
         self._here()
+        await self.writable.wait()
+        if (error := self.objection.get(result.window.camera)) is not None:
+            raise error
         self.written.append(result)
 
-    async def skip(self, windows: Sequence[SkippedWindow]) -> None:
+    async def skip(self, windows: Sequence[SkippedWindow]) -> Sequence[SkippedWindow]:
         self._here()
+        later = []
         for each in windows:
             assert (each.window.camera, each.window.start_us) not in self.skipped
-            self.skipped[each.window.camera, each.window.start_us] = each.reason
+            if isinstance(self.objection.get(each.window.camera), NotYet):
+                later.append(each)
+            else:
+                self.skipped[each.window.camera, each.window.start_us] = each.reason
+        return later
 
     async def advance(self, positions: Mapping[int, Position]) -> None:
         self._here()
@@ -168,6 +179,7 @@ class Stage:
             late_key_s=(0.001, 0.001, 0.001),
             settle_every_s=0.005,
             again_s=(0.001,),
+            aside_s=0.005,
             drain_s=0.5,
         )
         self.analyst = Analyst(
@@ -386,6 +398,80 @@ async def test_a_partition_that_was_revoked_is_dropped_and_its_look_not_written(
         stage.grant()
         await stage.until(lambda: len(stage.book.written) == 1)
         assert len(stage.crew.tasks) == 2
+
+
+async def test_a_window_is_settled_only_after_it_was_written() -> None:
+    async with _running() as stage:
+        stage.book.writable.clear()
+        stage.grant()
+        start = stage.queue.offer()
+        await stage.until(lambda: len(stage.crew.tasks) == 1)
+        skipped = stage.queue.offer(codec="h265")
+        await stage.until(lambda: ("gate", skipped) in stage.book.skipped)
+        await asyncio.sleep(0.05)  # many checkpoints
+        assert stage.analyst.status().cameras[GATE].looked == 0
+        assert stage.book.positions.get(HOME, Position(1, 0)) < Position(1, 1)
+
+        stage.book.writable.set()
+        await stage.until(lambda: stage.book.positions == {HOME: Position(1, 2)})
+        assert stage.book.starts == [start]
+
+
+async def test_what_the_sink_refuses_for_good_is_skipped_with_its_reason_and_holds_up_nobody() -> (
+    None
+):
+    async with _running() as stage:
+        stage.book.objection["gate"] = Refused("no row takes this")
+        stage.grant()
+        refused = [stage.queue.offer() for _ in range(5)]
+        stage.grant(CameraKey("default", "yard").partition)
+        other = stage.queue.offer("yard")
+        await stage.until(lambda: stage.book.positions.get(HOME) == Position(1, 5))
+        await stage.until(lambda: stage.book.starts == [other])
+        assert stage.book.skipped == {("gate", start): SkipReason.REFUSED for start in refused}
+        counts = stage.analyst.status().cameras[GATE]
+        assert (counts.offered, counts.looked, counts.pending) == (5, 0, 0)
+        assert counts.skipped == {SkipReason.REFUSED: 5}
+
+
+async def test_windows_that_cannot_be_kept_yet_hold_up_no_other_camera() -> None:
+    ghosts = [f"ghost-{n}" for n in range(6)]
+    async with _running() as stage:
+        for partition in {CameraKey("default", camera).partition for camera in (*ghosts, "gate")}:
+            stage.grant(partition)
+        waiting = {camera: stage.queue.offer(camera) for camera in ghosts}
+        stage.book.objection = {camera: NotYet("its tenant has no place") for camera in ghosts}
+        late = stage.queue.offer("ghost-0", codec="h265")
+        await stage.until(lambda: len(stage.crew.tasks) == 6)
+        start = stage.queue.offer()
+        await stage.until(lambda: stage.book.starts == [start])
+        await stage.until(lambda: stage.book.positions.get(HOME) is not None)
+        seen = stage.queue.offer(codec="h265")
+        await stage.until(lambda: ("gate", seen) in stage.book.skipped)
+        assert ("ghost-0", late) not in stage.book.skipped
+
+        stage.book.objection = {}
+        await stage.until(lambda: len(stage.book.written) == 7)
+        await stage.until(lambda: ("ghost-0", late) in stage.book.skipped)
+        assert sorted(stage.book.starts) == sorted([start, *waiting.values()])
+        assert len(stage.crew.tasks) == 7  # nothing is looked at twice for it
+
+
+async def test_what_waits_aside_is_forgotten_with_its_partition() -> None:
+    async with _running() as stage:
+        stage.book.objection["gate"] = NotYet("its day has no place")
+        stage.grant()
+        start = stage.queue.offer()
+        await stage.until(lambda: stage.analyst.status().troubles.get("not_yet", 0) > 2)
+        stage.queue.changes.put_nowait(Asked(HOME, 1))
+        await stage.until(lambda: stage.queue.released == [HOME])
+        stage.book.objection = {}
+        await asyncio.sleep(0.05)
+        assert stage.book.written == []
+        assert HOME not in stage.book.positions
+
+        stage.grant()
+        await stage.until(lambda: stage.book.starts == [start])
 
 
 async def test_a_model_that_vanished_ends_the_service_with_its_line() -> None:

@@ -39,6 +39,15 @@ def test_a_window_caught_up_goes_on_from_its_neighbour_and_with_the_newest_backg
     assert memories.recall(GATE, 1 * S).tracker == b""
 
 
+def test_what_a_clock_dated_that_was_put_back_is_not_gone_on_from() -> None:
+    memories = Memories()
+    memories.keep(GATE, _outcome(90_000))
+    assert memories.recall(GATE, 4 * S, newest=True) == Memory()
+    memories.keep(GATE, _outcome(4))
+    past = memories.recall(GATE, 6 * S, newest=True)
+    assert (past.tracker, past.detected_us) == (b"t4", 4)
+
+
 def test_what_is_remembered_of_a_camera_is_bounded() -> None:
     memories = Memories()
     for second in range(2, 40, 2):

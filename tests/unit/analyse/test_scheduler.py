@@ -340,3 +340,54 @@ def test_a_partition_that_is_lost_takes_its_cameras_with_it() -> None:
     assert desk.scheduler.counts() == {}
     assert desk.scheduler.pending == 0
     assert desk.offer("a", 2)
+
+
+def _all_due(desk: Desk) -> list[tuple[Lane, str, float]]:
+    """Looks until nothing is due at this moment."""
+    looks = []
+    while (look := desk.take()) is not None:
+        desk.settle(look)
+        looks.append((look.lane, look.key.camera, (look.target.start_us - T0) / S))
+    return looks
+
+
+def test_after_the_clock_was_put_forward_and_back_new_windows_are_fresh_again() -> None:
+    desk = Desk()
+    desk.offer("a", 0)
+    desk.look()
+    desk.now = 86_400
+    desk.offer("a", 86_400)
+    desk.look()
+    desk.offer("a", 86_402)
+    for second in (10, 12, 14):
+        desk.now = second
+        desk.offer("a", second)
+        assert (Lane.FRESH, "a", second) in _all_due(desk)
+
+
+def test_a_restart_after_the_clock_was_put_back_finds_new_windows_fresh() -> None:
+    desk = Desk()
+    desk.now = 10
+    desk.offer("a", 86_400)  # told while the clock was a day ahead
+    desk.offer("a", 10)
+    assert _all_due(desk) == [(Lane.FRESH, "a", 10), (Lane.CATCH_UP, "a", 86_400)]
+
+
+def test_a_clock_put_back_leaves_no_camera_unseen_until_it_is_there_again() -> None:
+    desk = Desk()
+    desk.now = 86_400
+    desk.quieten("quiet", until=86_420)
+    for second in (86_420, 86_422):
+        desk.offer("behind", second)
+    _all_due(desk)
+    desk.now = 100
+    desk.offer("quiet", 100, complexity=100.0)
+    desk.now = 106
+    assert [camera for _, camera, _ in _all_due(desk)] == ["quiet"]
+
+    # Neither lane holds against a camera that it was looked at "tomorrow".
+    for second in (106, 108, 110):
+        desk.offer("behind", second)
+        desk.offer("new", second)
+    first_four = [desk.look()[0] for _ in range(4)]
+    assert sorted(first_four) == ["behind", "behind", "new", "new"]

@@ -7,8 +7,9 @@ is looked at, which its state says; everything else goes on.
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
+from kilocam import insight
 from kilocam.analyse import (
     LEASES,
     PIPELINE,
@@ -18,14 +19,19 @@ from kilocam.analyse import (
     BusWindows,
     Footage,
     ModelError,
+    NotYet,
     PoolOptions,
+    Refused,
+    Resume,
     SchedulerOptions,
+    SkippedWindow,
+    WindowResult,
     WorkerError,
     WorkerPool,
     models_directory,
     worker_command,
 )
-from kilocam.bus import Bus
+from kilocam.bus import Bus, Position
 from kilocam.cli.child import Child
 from kilocam.cli.installation import RECORDER, Installation
 from kilocam.cli.messages import SCHEMAS, bus_target
@@ -53,6 +59,34 @@ class ArchiveFootage:
 
     def _read(self, key: CameraKey, from_us: int, to_us: int) -> Footage:
         return tuple(self._archive.pieces(key, from_us, to_us))
+
+
+class InsightSink:
+    """Insights as analysis hands them in: neither room knows the other's errors."""
+
+    def __init__(self, windows: Windows) -> None:
+        self._windows = windows
+
+    async def resume(self, partition: int) -> Resume:
+        """What is kept of a partition."""
+        return await self._windows.resume(partition)
+
+    async def write(self, result: WindowResult) -> None:
+        """Replace all that a window contributed."""
+        try:
+            await self._windows.write(result)
+        except insight.NotYet as error:
+            raise NotYet(str(error)) from error
+        except insight.Refused as error:
+            raise Refused(str(error)) from error
+
+    async def skip(self, windows: Sequence[SkippedWindow]) -> Sequence[SkippedWindow]:
+        """Count windows as skipped; gives back those that cannot be kept yet."""
+        return await self._windows.skip(windows)
+
+    async def advance(self, positions: Mapping[int, Position]) -> None:
+        """All windows up to these positions are settled."""
+        await self._windows.advance(positions)
 
 
 async def main(child: Child) -> None:
@@ -83,7 +117,7 @@ async def _work(child: Child) -> None:
                 analyst = Analyst(
                     source=BusWindows(bus, leases),
                     footage=ArchiveFootage(Archive(installation.footage, live)),
-                    sink=windows,
+                    sink=InsightSink(windows),
                     workers=pool,
                     options=AnalystOptions(scheduler=SchedulerOptions(lookers=workers)),
                     clock=SystemClock(),
@@ -174,6 +208,7 @@ def _show_metrics(child: Child, analyst: Analyst, pool: WorkerPool, windows: Win
         "deepened", "Windows looked at as a whole.", lambda: analyst.status().deepened
     )
     metrics.watch_counter("homeless", "Windows of tenants that are gone.", lambda: windows.homeless)
+    metrics.watch_counter("refused", "Skipped, never to be kept.", lambda: windows.refused)
     metrics.watch_counter("workers_started", "Workers.", lambda: pool.counts.started)
     metrics.watch_counter("workers_crashed", "Workers.", lambda: pool.counts.crashed)
     metrics.watch_counter("workers_overdue", "Workers.", lambda: pool.counts.overdue)

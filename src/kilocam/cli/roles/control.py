@@ -26,7 +26,7 @@ from kilocam.database import (
     bootstrap,
 )
 from kilocam.fleet import DEFAULT_TENANT, Fleet, FleetControl, Role, Seal, Unavailable
-from kilocam.insight import TOPIC, EventChange, drop_days, make_days
+from kilocam.insight import TOPIC, EventChange, drop_days, make_day_asked_for, make_days
 
 _log = logging.getLogger(__name__)
 _RETRY_S = 1.0
@@ -89,7 +89,7 @@ class _Desk:
                 group.create_task(outbox.run(self._publish))
             while True:
                 await self._patiently(self._assign)
-                if now_us() - self._days_made_us >= _DAYS_EVERY_US:
+                if abs(now_us() - self._days_made_us) >= _DAYS_EVERY_US:  # clocks are put back too
                     await self._patiently(self._keep_days)
                 await asyncio.sleep(_LOOK_S)
 
@@ -122,6 +122,8 @@ class _Desk:
 
     async def _publish(self, message: OutboxMessage) -> None:
         """What the outbox tells, on the queue; the fleet's own news has no readers there yet."""
+        if await make_day_asked_for(self._control, message.tenant, message.topic, message.body):
+            return
         if message.topic.partition(".")[0] != TOPIC:
             return
         change = EventChange.from_body(message.body)
