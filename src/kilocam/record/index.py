@@ -143,6 +143,18 @@ class Tally:
         data = bytes(self._entries.get(key, b""))
         return unpack_entries(data)
 
+    def touching(self, key: CameraKey, from_us: int, to_us: int) -> list[Entry]:
+        """Those of a camera that `Entry.touches` [from_us, to_us); likewise safe.
+
+        Asked for each window that is looked at, so an entry is made of what is wanted only.
+        """
+        data = bytes(self._entries.get(key, b""))
+        return [
+            Entry._make(e)
+            for e in _ENTRY.iter_unpack(data)
+            if e[8] == _SESSION or (e[2] < to_us and (e[2] + e[3] > from_us or e[2] >= from_us))
+        ]
+
     def keys(self) -> list[CameraKey]:
         """Cameras seen so far; safe while another thread adds."""
         return list(self._entries)

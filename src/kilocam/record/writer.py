@@ -265,8 +265,7 @@ class LogWriter:
         files = []
         for lane in self._lanes:
             for file in lane.files():
-                entries = file.tally.entries(key)
-                touching = tuple(e for e in entries if e.touches(from_us, to_us))
+                touching = tuple(file.tally.touching(key, from_us, to_us))
                 files.append(LiveFile(path=file.path, epoch=file.epoch, entries=touching))
         return LiveAnswer(files=tuple(files))
 

@@ -1,4 +1,6 @@
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.fakes.pieces import GATE, START_US, YARD
 
 from kilocam.core import CameraKey
@@ -12,6 +14,8 @@ from kilocam.record.index import (
     footer_of,
     unpack_entries,
 )
+
+STORED = (Kind.PIECE, Kind.SESSION, Kind.GAP)
 
 
 def entry(at: int, number: int, kind: Kind = Kind.PIECE) -> Entry:
@@ -72,3 +76,21 @@ def test_a_cut_index_is_refused() -> None:
     tally.add(GATE, entry(0, 1))
     with pytest.raises(FormatError):
         Directory(tally.index_payload()[:40])
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 20), st.integers(0, 5), st.sampled_from(STORED)), max_size=30
+    ),
+    st.integers(0, 20),
+    st.integers(0, 20),
+)
+def test_a_tally_tells_just_the_entries_that_touch_a_stretch(
+    spans: list[tuple[int, int, Kind]], from_us: int, to_us: int
+) -> None:
+    tally = Tally()
+    for number, (wall_us, duration_us, kind) in enumerate(spans):
+        tally.add(GATE, Entry(number, number, wall_us, duration_us, 0, 1, 100, 0, kind))
+    wanted = [entry for entry in tally.entries(GATE) if entry.touches(from_us, to_us)]
+    assert tally.touching(GATE, from_us, to_us) == wanted
+    assert tally.touching(YARD, from_us, to_us) == []
