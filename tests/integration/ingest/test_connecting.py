@@ -12,7 +12,15 @@ from tests.integration.ingest.test_bad_cameras import good, plays, server
 from tests.unit.ingest.wire import Camera
 
 from kilocam.core import GapCause, Session, SystemClock
-from kilocam.ingest import CameraSpec, ConnectFailed, Ingest, TcpDialler, connect, probe
+from kilocam.ingest import (
+    CameraSpec,
+    CameraState,
+    ConnectFailed,
+    Ingest,
+    TcpDialler,
+    connect,
+    probe,
+)
 from kilocam.ingest.connect import ADDRESS_S
 from kilocam.ingest.names import Address, Names
 
@@ -30,8 +38,13 @@ class Dialler(TcpDialler):
 
 
 @asynccontextmanager
-async def recording(sink: MemorySink, dialler: Dialler, *urls: str) -> AsyncIterator[Ingest]:
-    ingest = Ingest(sink=sink, clock=SystemClock(), random=Random(1), dialler=dialler, epoch=7)
+async def recording(
+    sink: MemorySink, dialler: Dialler, *urls: str, handshake_s: float = 10
+) -> AsyncIterator[Ingest]:
+    ingest = Ingest(
+        sink=sink, clock=SystemClock(), random=Random(1), dialler=dialler, epoch=7,
+        handshake_s=handshake_s,
+    )  # fmt: skip
     ingest.apply(specs(*urls))
     running = asyncio.create_task(ingest.run())
     try:
@@ -113,6 +126,29 @@ async def test_a_camera_that_floods_the_handshake_leaves_the_others_their_turn()
             trying.result()
     assert caught.value.cause is GapCause.PROTOCOL
     assert turns > 200
+
+
+@pytest.mark.asyncio
+async def test_a_channel_that_does_not_play_does_not_close_its_recorder_to_the_others() -> None:
+    async def recorder(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1000)
+        writer.write(b"RTSP/1.0 200 OK\r\nCSeq: 1\r\n\r\n")
+        await reader.read(1000)
+        await reader.read(1000)  # DESCRIBE is never answered
+
+    sink = MemorySink()
+    async with server(recorder) as port:
+        urls = [f"rtsp://127.0.0.1:{port}/{n}" for n in range(6)]
+        async with recording(sink, Dialler(), urls[0], handshake_s=0.5) as ingest:
+            async with asyncio.timeout(20):
+                while GapCause.TIMED_OUT not in {gap.cause for _, gap in sink.gaps}:
+                    await asyncio.sleep(0.01)
+            (status,) = ingest.status()
+            assert "answered, but did not play within 0.5 s" in status.reason
+            ingest.apply(specs(*urls))
+            async with asyncio.timeout(5):
+                while {s.state for s in ingest.status()[1:]} != {CameraState.CONNECTING}:
+                    await asyncio.sleep(0.01)
 
 
 @contextmanager
