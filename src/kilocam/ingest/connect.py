@@ -127,6 +127,13 @@ async def connect(url: str, dialler: Dialler, *, within_s: float = HANDSHAKE_S) 
                     return connected
     except TimeoutError:
         where = "{}:{}".format(*handshake.address)
+        if handshake.answered:
+            raise ConnectFailed(
+                GapCause.TIMED_OUT,
+                f"{where} answered, but did not play within {within_s:g} s; does this camera or "
+                "channel have a picture?",
+                answered=True,
+            ) from None
         raise ConnectFailed(
             GapCause.TIMED_OUT,
             f"{where} did not answer within {within_s:g} s; is the camera on, and is a firewall "

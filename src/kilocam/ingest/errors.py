@@ -12,8 +12,12 @@ class IngestError(KilocamError):
 
 
 class ConnectFailed(IngestError):
-    """A camera could not be brought to play; `cause` is the cause of the gap that follows."""
+    """A camera could not be brought to play; `cause` is the cause of the gap that follows.
 
-    def __init__(self, cause: GapCause, text: str) -> None:
+    `answered` says that its host speaks RTSP, so that the fault is not the host's.
+    """
+
+    def __init__(self, cause: GapCause, text: str, *, answered: bool = False) -> None:
         super().__init__(text)
         self.cause = cause
+        self.answered = answered

@@ -28,6 +28,8 @@ def backoff_s(failures: int, cause: GapCause, random: Random) -> float:
     calm = CALM_S.get(cause)
     if calm is not None:
         return random.uniform(calm / 2, calm)
+    if cause is GapCause.SILENT:  # 10 s and more were waited for it already
+        failures = 0
     return random.uniform(0, min(CAP_S, BASE_S * 2.0 ** min(failures, 10)))
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from random import Random
 
 from kilocam.core import CameraKey, Clock, Gap, GapCause, Session
-from kilocam.ingest.connect import Connected, Dialler, address_of, connect
+from kilocam.ingest.connect import HANDSHAKE_S, Connected, Dialler, address_of, connect
 from kilocam.ingest.errors import ConnectFailed
 from kilocam.ingest.pacing import Pacing, backoff_s
 from kilocam.ingest.sink import PieceSink
@@ -57,6 +57,7 @@ class Ingest:
         random: source of jitter.
         dialler: opens TCP connections.
         epoch: the recorder's epoch, stamped on each session.
+        handshake_s: what a camera gets until it plays.
     """
 
     def __init__(
@@ -67,12 +68,14 @@ class Ingest:
         random: Random,
         dialler: Dialler,
         epoch: int,
+        handshake_s: float = HANDSHAKE_S,
     ) -> None:
         self._sink = sink
         self._clock = clock
         self._random = random
         self._dialler = dialler
         self._epoch = epoch
+        self._handshake_s = handshake_s
         self._cameras: dict[CameraKey, _Camera] = {}
         self._streams: dict[Stream, _Camera] = {}
         self._pacing = Pacing(clock)
@@ -195,7 +198,9 @@ class Ingest:
         try:
             async with self._pacing.permit(camera.host):
                 self._enter(camera, CameraState.CONNECTING)
-                connected = await connect(camera.spec.url, self._dialler)
+                connected = await connect(
+                    camera.spec.url, self._dialler, within_s=self._handshake_s
+                )
             outcome = None
             try:
                 self._play(camera, connected)
@@ -203,7 +208,8 @@ class Ingest:
                 connected.connection.close()
                 raise
         except ConnectFailed as failure:
-            outcome = failure.cause
+            # A host that answers is no host that fails, though this camera of it does.
+            outcome = None if failure.answered else failure.cause
             self._failed(camera, failure)
         except Exception:
             # The edge of a task: one camera's surprise must not end the others'.

@@ -120,6 +120,11 @@ class Handshake:
         """What was met and absorbed so far."""
         return frozenset(self._quirks | self._client.quirks)
 
+    @property
+    def answered(self) -> bool:
+        """Whether the peer has answered at all: somebody there speaks RTSP."""
+        return self._redirects > 0 or self._state not in (ClientState.IDLE, ClientState.OPTIONS)
+
     # -- the dialogue
 
     def start(self) -> bytes:

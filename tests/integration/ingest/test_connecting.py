@@ -12,9 +12,19 @@ from tests.integration.ingest.test_bad_cameras import good, plays, server
 from tests.unit.ingest.wire import Camera
 
 from kilocam.core import GapCause, Session, SystemClock
-from kilocam.ingest import CameraSpec, ConnectFailed, Ingest, TcpDialler, connect, probe
+from kilocam.ingest import (
+    CameraSpec,
+    CameraState,
+    ConnectFailed,
+    Ingest,
+    TcpDialler,
+    connect,
+    probe,
+)
 from kilocam.ingest.connect import ADDRESS_S
 from kilocam.ingest.names import Address, Names
+from kilocam.ingest.stream import MEDIA_SILENCE_US
+from kilocam.rtsp import frame
 
 
 class Dialler(TcpDialler):
@@ -30,8 +40,13 @@ class Dialler(TcpDialler):
 
 
 @asynccontextmanager
-async def recording(sink: MemorySink, dialler: Dialler, *urls: str) -> AsyncIterator[Ingest]:
-    ingest = Ingest(sink=sink, clock=SystemClock(), random=Random(1), dialler=dialler, epoch=7)
+async def recording(
+    sink: MemorySink, dialler: Dialler, *urls: str, handshake_s: float = 10
+) -> AsyncIterator[Ingest]:
+    ingest = Ingest(
+        sink=sink, clock=SystemClock(), random=Random(1), dialler=dialler, epoch=7,
+        handshake_s=handshake_s,
+    )  # fmt: skip
     ingest.apply(specs(*urls))
     running = asyncio.create_task(ingest.run())
     try:
@@ -66,6 +81,41 @@ async def test_a_session_that_cannot_begin_leaks_no_socket_and_is_tried_again() 
             assert ingest.crashes == 2
             assert [connection.fileno() for connection in dialler.opened[:-1]] == [-1, -1]
         assert dialler.opened[-1].fileno() == -1
+
+
+@pytest.mark.asyncio
+async def test_a_camera_whose_video_died_is_connected_anew_and_the_gap_is_typed() -> None:
+    class Clock(SystemClock):
+        """Faster than the world, so that half a minute takes five seconds."""
+
+        def monotonic_us(self) -> int:
+            return super().monotonic_us() * 6
+
+        def wall_us(self) -> int:
+            return 1_790_000_000_000_000 + self.monotonic_us()
+
+    def dies(camera: Camera, n: int) -> bytes:
+        return camera.gop(3) if n < 5 else frame(1, b"\x80\xc9\0\1abcd" * 2)
+
+    sink, clock = MemorySink(), Clock()
+    ingest = Ingest(sink=sink, clock=clock, random=Random(1), dialler=TcpDialler(), epoch=7)
+    async with server(plays(dies)) as port:
+        ingest.apply(specs(f"rtsp://127.0.0.1:{port}/cam"))
+        running = asyncio.create_task(ingest.run())
+        async with asyncio.timeout(30):
+            while len(sink.sessions) < 2:
+                await asyncio.sleep(0.05)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    first, second = sink.sessions
+    (gap, *_) = [gap for _, gap in sink.gaps if gap.cause is GapCause.SILENT]
+    last = max(
+        (p for p in sink.pieces if p.session == first.session and p.frames), key=lambda p: p.wall_us
+    )
+    assert gap.start_us == last.wall_us + last.duration_us
+    assert gap.end_us - gap.start_us >= MEDIA_SILENCE_US
+    assert max(gap.end_us for _, gap in sink.gaps) >= second.started_us
+    assert "no video came for 30 s" in gap.detail
 
 
 @pytest.mark.asyncio
@@ -114,6 +164,29 @@ async def test_a_camera_that_floods_the_handshake_leaves_the_others_their_turn()
             trying.result()
     assert caught.value.cause is GapCause.PROTOCOL
     assert turns > 200
+
+
+@pytest.mark.asyncio
+async def test_a_channel_that_does_not_play_does_not_close_its_recorder_to_the_others() -> None:
+    async def recorder(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1000)
+        writer.write(b"RTSP/1.0 200 OK\r\nCSeq: 1\r\n\r\n")
+        await reader.read(1000)
+        await reader.read(1000)  # DESCRIBE is never answered
+
+    sink = MemorySink()
+    async with server(recorder) as port:
+        urls = [f"rtsp://127.0.0.1:{port}/{n}" for n in range(6)]
+        async with recording(sink, Dialler(), urls[0], handshake_s=0.5) as ingest:
+            async with asyncio.timeout(20):
+                while GapCause.TIMED_OUT not in {gap.cause for _, gap in sink.gaps}:
+                    await asyncio.sleep(0.01)
+            (status,) = ingest.status()
+            assert "answered, but did not play within 0.5 s" in status.reason
+            ingest.apply(specs(*urls))
+            async with asyncio.timeout(5):
+                while {s.state for s in ingest.status()[1:]} != {CameraState.CONNECTING}:
+                    await asyncio.sleep(0.01)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from random import Random
 import pytest
 
 from kilocam.core import GapCause, SystemClock
-from kilocam.ingest.pacing import CAP_S, HANDSHAKES_PER_HOST, PROBE_US, Pacing, backoff_s
+from kilocam.ingest.pacing import BASE_S, CAP_S, HANDSHAKES_PER_HOST, PROBE_US, Pacing, backoff_s
 
 
 def test_backoff_grows_has_jitter_and_a_cap() -> None:
@@ -16,6 +16,10 @@ def test_backoff_grows_has_jitter_and_a_cap() -> None:
     assert max(first) <= 0.5
     assert len(set(late)) > 100
     assert 0.8 * CAP_S < max(late) <= CAP_S
+
+
+def test_a_camera_whose_silence_was_waited_for_is_not_waited_for_again() -> None:
+    assert max(backoff_s(9, GapCause.SILENT, Random(n)) for n in range(50)) <= BASE_S
 
 
 def test_a_refused_password_is_not_hammered() -> None:
