@@ -18,7 +18,7 @@ from kilocam.cli.supervisor import Supervisor
 from kilocam.core import ConfigError
 from kilocam.database import SYSTEM
 from kilocam.fleet import DEFAULT_TENANT, Principal, Role, Seal, Sessions
-from kilocam.record.names import prepare_path
+from kilocam.record.names import prepare_paths
 
 ROLES = ("recorder", "control", "analyst", "api")
 _FILES_BESIDE_CAMERAS = 200
@@ -96,8 +96,7 @@ class Up:
         installation.data.open()
         raise_file_limit(len(installation.settings.camera) + _FILES_BESIDE_CAMERAS)
         with DataLock(installation.data.run) as lock:
-            for path in installation.footage:
-                prepare_path(path)
+            prepare_paths(installation.footage)
             self._declare()
             # From a thread and without secrets, as its children: a supervisor that waits for who
             # reads its standard error could not replace a recorder.

@@ -12,11 +12,15 @@ first and last moment in the file, so that a listing alone says which files a qu
 import errno
 import os
 import re
+import time
 from collections.abc import Sequence
+from concurrent.futures import FIRST_COMPLETED, wait
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from kilocam.core import ConfigError
+from kilocam.record.hand import in_thread
 
 LOG_VERSION = 1
 VERSION_FILE = "log-version"
@@ -127,10 +131,37 @@ def prepare_path(path: Path) -> None:
     except OSError as error:
         # A disk that is full now may have space later; the writer says so by a gap.
         if error.errno not in FULL:
-            raise ConfigError(
-                f"storage path {path}: {error.strerror}; "
-                "mount it for writing or set storage.path to another directory"
-            ) from None
+            raise unusable(path, error) from None
+
+
+def unusable(path: Path, error: Exception | None) -> Exception:
+    """The one line about a path that failed, or with None did not answer."""
+    if error is not None and not isinstance(error, OSError):
+        return error
+    reason = (error.strerror or str(error)) if error else "it does not answer"
+    return ConfigError(
+        f"storage path {path}: {reason}; "
+        "mount it for writing or set storage.path to another directory"
+    )
+
+
+def prepare_paths(paths: Sequence[Path], limit_s: float = 10.0) -> None:
+    """See that a data path is ready for writing; of the others the recorder makes what it can.
+
+    Raises:
+        ConfigError: none can be used; what is wrong with the first that said so.
+    """
+    asked = [in_thread(partial(prepare_path, path), "log-path") for path in paths]
+    waiting, until = set(asked), time.monotonic() + limit_s
+    while waiting and (left := until - time.monotonic()) > 0:
+        done, waiting = wait(waiting, left, FIRST_COMPLETED)
+        if any(found.exception() is None for found in done):
+            return
+    for found in asked:
+        if found.done() and (error := found.exception()) is not None:
+            raise error
+    if paths:
+        raise unusable(paths[0], None)
 
 
 def _check_version(path: Path, found: str) -> None:

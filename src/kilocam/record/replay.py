@@ -2,6 +2,7 @@
 
 import contextlib
 import heapq
+import logging
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -16,6 +17,7 @@ from kilocam.record.names import FileName, list_names
 from kilocam.record.scan import Found, scan
 from kilocam.record.stored import SealedFile
 
+_log = logging.getLogger(__name__)
 _Step = tuple[int, Session, Piece, int, bool]
 """Sequence, session, the piece without its payload, its size, whether its file is sealed."""
 
@@ -25,6 +27,9 @@ def replay(paths: Sequence[Path], position: Position) -> Iterator[tuple[GopRef, 
 
     Starts a minute earlier than asked, so that every tracker stands where it stood when the piece
     was appended, and yields what lies after `position`. References from sealed files are durable.
+
+    Raises:
+        OSError: no path can be listed.
     """
     warm = max(0, position.sequence - GOP_LIMIT_US)
     trackers: dict[CameraKey, GopTracker] = {}
@@ -44,8 +49,18 @@ def replay(paths: Sequence[Path], position: Position) -> Iterator[tuple[GopRef, 
 def _chains(paths: Sequence[Path], recorder: str) -> list[list[tuple[Path, FileName]]]:
     """Files of a recorder by path and class: in each chain the next begins where one ends."""
     chains: dict[tuple[Path, int], list[tuple[Path, FileName]]] = {}
+    failed: list[OSError] = []
     for path in paths:
-        for name in list_names(path):
+        try:
+            names = list_names(path)
+        except OSError as error:
+            # One bad disk of several must not keep what is on the others from the queue.
+            failed.append(error)
+            if len(failed) == len(paths):
+                raise
+            _log.warning("storage path %s: its windows are passed over: %s", path, error)
+            continue
+        for name in names:
             if name.recorder == recorder:
                 chains.setdefault((path, name.keep_s), []).append((path / str(name), name))
     return list(chains.values())

@@ -15,7 +15,7 @@ from kilocam.record.disk import Disk
 from kilocam.record.gops import GopSink, GopTracker, Position
 from kilocam.record.lane import Lane
 from kilocam.record.live import DiskStatus, LiveAnswer, LiveFile, LogStatus
-from kilocam.record.names import check_recorder
+from kilocam.record.names import check_recorder, unusable
 from kilocam.record.options import LogOptions
 from kilocam.record.recovery import Recovered, mark_stopped
 from kilocam.record.retention import Retention
@@ -24,6 +24,8 @@ from kilocam.record.source import Opened, Source, Tap
 
 CLASSES = 8
 """Distinct retentions; each has its own open file per disk."""
+_START_S = 2.0
+"""A healthy disk may take this long to list and recover; the hang of a disk, if that is longer."""
 _STOP_S = 15.0
 _STOP_ABANDONED_S = 2.0
 _log = logging.getLogger(__name__)
@@ -75,8 +77,10 @@ class LogWriter:
     def start(self) -> None:
         """Check the paths, recover what is there, begin to write. Blocks while it recovers.
 
+        Of several paths one that cannot be used, or takes long, joins when it can (P9).
+
         Raises:
-            ConfigError: a path cannot be used; one line.
+            ConfigError: no path can be used; one line.
         """
         if not self._paths:
             raise ConfigError("storage.path is empty; name at least one directory")
@@ -84,22 +88,40 @@ class LogWriter:
         lanes = [self._make_lane(path) for path in self._paths]
         for lane in lanes:
             lane.begin()
-        for lane in lanes:
-            lane.answered.wait()
-        for lane in lanes:
-            if lane.recovered is None:
-                for other in lanes:
-                    other.dismiss()
-                assert lane.trouble is not None
-                raise lane.trouble
+        ready = self._wait_for(lanes)
+        for lane in ready:
+            assert lane.recovered is not None
             self._before.merge(lane.recovered)
         self._sequence = max(now, self._before.sequence + 1)
         self.epoch = max(now, self._before.epoch + 1)
         for lane in lanes:
-            lane.admit(self.epoch, self._sequence, ready=True)
+            lane.admit(self.epoch, self._sequence, ready=lane in ready)
+            if lane not in ready:
+                reason = unusable(lane.path, lane.trouble)
+                _log.warning("%s; recording starts without it", reason)
         self._lanes = lanes
         self._retention.start()
         self._watchdog.start()
+
+    def _wait_for(self, lanes: list[Lane]) -> list[Lane]:
+        """Lanes whose paths are ready: all, or after a while those that are.
+
+        Raises:
+            ConfigError: none is, and none can be waited for.
+        """
+        until = time.monotonic() + max(_START_S, self._options.hang_us / 1e6)
+        for lane in lanes:
+            lane.answered.wait(max(0.0, until - time.monotonic()))
+        while True:
+            waiting = [lane for lane in lanes if not lane.answered.is_set()]
+            ready = [lane for lane in lanes if lane.recovered is not None]
+            if ready:
+                return ready
+            if not waiting:
+                for lane in lanes:
+                    lane.dismiss()
+                raise unusable(lanes[0].path, lanes[0].trouble)
+            waiting[0].answered.wait(0.1)
 
     def close(self) -> None:
         """Write and seal everything; blocks, but not for longer than a disk may hang."""

@@ -1,5 +1,6 @@
 """A disk that is full, slow, broken or hangs: a typed gap, never an exception, back by itself."""
 
+import contextlib
 import ctypes
 import errno
 import os
@@ -9,12 +10,22 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from tests.fakes.clock import FakeClock
 from tests.fakes.disk import FaultyDisk
 from tests.fakes.pieces import GATE, START_US, piece, session, stretch
 from tests.integration.record.conftest import OpenLog
 
-from kilocam.core import Gap, GapCause, Piece
-from kilocam.record import Archive, FileOk, LogOptions, LogWriter, log_files, verify_files
+from kilocam.core import ConfigError, Gap, GapCause, Piece
+from kilocam.record import (
+    Archive,
+    FileOk,
+    LogOptions,
+    LogWriter,
+    Position,
+    log_files,
+    replay,
+    verify_files,
+)
 
 S = 1_000_000
 OPTIONS = LogOptions(reserve=0, gather_us=1000, sync_us=20_000, ring_bytes=4000, hang_us=200_000)
@@ -219,11 +230,102 @@ def eventually_flushed(writer: LogWriter) -> bool:
     return True
 
 
-# -- what is not the disk's fault, and what counts as stored -----------------------------------
+# -- trouble that is there at the start --------------------------------------------------------
 
 
 def disks(writer: LogWriter) -> list[str]:
     return [disk.error for disk in writer.status().disks]
+
+
+@pytest.mark.parametrize("bad", [0, 1])
+def test_of_two_paths_a_bad_one_does_not_stop_the_other_and_joins_when_it_is_mended(
+    tmp_path: Path, open_log: OpenLog, bad: int
+) -> None:
+    paths = [tmp_path / "one", tmp_path / "two"]
+    paths[bad].touch()  # a file where a directory should be
+    options = LogOptions(reserve=0, gather_us=1000, hang_us=200_000)
+    writer = opened(open_log(*paths, options=options))
+    made = stretch(pieces=20)
+    record(writer, made[:10])
+    assert writer.flush()
+    assert "it or a parent is a file" in disks(writer)[bad]
+    assert disks(writer)[1 - bad] == ""
+    assert stored(*paths) == made[:10]
+    assert list(replay(paths, Position(recorder="r0", sequence=0)))
+    paths[bad].unlink()
+    eventually(lambda: disks(writer) == ["", ""])
+    writer.open_session(session(GATE, 1, writer.epoch))  # new sessions return to it
+    record(writer, made[10:])
+    assert writer.flush()
+    assert stored(*paths) == made
+    assert gaps(*paths) == []
+    assert (paths[bad] / "log-version").exists()
+
+
+def test_all_paths_bad_are_one_line(tmp_path: Path) -> None:
+    paths = [tmp_path / "one", tmp_path / "two"]
+    for path in paths:
+        path.touch()
+    writer = LogWriter(paths, "r0", OPTIONS)
+    with pytest.raises(ConfigError) as refused:
+        writer.start()
+    assert str(refused.value).startswith(f"storage path {paths[0]}: it or a parent is a file")
+    assert "\n" not in str(refused.value)
+    writer.close()
+
+
+@contextlib.contextmanager
+def hanging(path: Path) -> Iterator[None]:
+    """A path that hangs until the end: reading its version waits for a pipe."""
+    path.mkdir()
+    version = path / "log-version"
+    os.mkfifo(version)
+    try:
+        yield
+    finally:
+        pipe = os.open(version, os.O_RDWR | os.O_NONBLOCK)
+        version.unlink()
+        version.write_text("1\n")
+        os.write(pipe, b"1\n")
+        os.close(pipe)
+
+
+@pytest.mark.parametrize("bad", [0, 1])
+def test_of_two_paths_one_that_hangs_does_not_stop_the_other_and_joins_when_it_answers(
+    tmp_path: Path, open_log: OpenLog, bad: int
+) -> None:
+    paths = [tmp_path / "one", tmp_path / "two"]
+    made = stretch(pieces=20)
+    with hanging(paths[bad]):
+        options = LogOptions(reserve=0, gather_us=1000, hang_us=200_000)
+        writer = opened(open_log(*paths, options=options))
+        record(writer, made[:10])
+        assert writer.flush()
+        assert disks(writer)[bad] == "hangs"
+        assert disks(writer)[1 - bad] == ""
+    eventually(lambda: disks(writer) == ["", ""])
+    writer.open_session(session(GATE, 1, writer.epoch))
+    record(writer, made[10:])
+    assert writer.flush()
+    assert stored(*paths) == made
+
+
+def test_a_stop_beside_a_path_that_hangs_is_a_clean_one(tmp_path: Path) -> None:
+    paths = [tmp_path / "one", tmp_path / "two"]
+    with hanging(paths[0]):
+        writer = LogWriter(paths, "r0", OPTIONS, clock=FakeClock(START_US))
+        writer.start()
+        record(opened(writer), stretch(pieces=4))
+        writer.close()
+    again = LogWriter(paths, "r0", OPTIONS, clock=FakeClock(START_US))
+    again.start()
+    again.account(GATE, START_US + 60 * S)
+    assert again.flush()
+    assert [gap.cause for gap in gaps(*paths)] == [GapCause.RECORDER_STOPPED]
+    again.close()
+
+
+# -- what is not the disk's fault, and what counts as stored -----------------------------------
 
 
 def test_a_fault_that_is_no_disks_is_noticed_and_recording_goes_on(

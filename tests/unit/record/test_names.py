@@ -15,6 +15,7 @@ from kilocam.record.names import (
     log_files,
     parse_name,
     prepare_path,
+    prepare_paths,
 )
 
 OPEN = FileName(created_us=1_774_550_000_000_000, recorder="r0", keep_s=604_800)
@@ -87,6 +88,29 @@ def test_a_version_that_is_none(tmp_path: Path) -> None:
         "storage path PATH: log-version holds 'tomorrow', not a version; "
         "restore it or set storage.path to another directory"
     )
+
+
+def test_of_several_paths_one_that_can_be_used_is_enough(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    prepare_paths([tmp_path / "file", tmp_path / "good"])
+    assert (tmp_path / "good" / "log-version").exists()
+
+
+def test_several_paths_of_which_none_can_be_used_are_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "other").touch()
+    with pytest.raises(ConfigError, match="file: it or a parent is a file"):
+        prepare_paths([tmp_path / "file", tmp_path / "other"])
+
+
+def test_a_path_that_does_not_answer_is_one_line(tmp_path: Path) -> None:
+    version = tmp_path / "log-version"
+    os.mkfifo(version)  # reading it hangs
+    with pytest.raises(ConfigError, match="it does not answer; mount it"):
+        prepare_paths([tmp_path], 0.1)
+    pipe = os.open(version, os.O_RDWR | os.O_NONBLOCK)
+    os.write(pipe, b"1\n")
+    os.close(pipe)
 
 
 def python(code: str) -> str:
