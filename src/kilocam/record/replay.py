@@ -27,6 +27,9 @@ def replay(paths: Sequence[Path], position: Position) -> Iterator[tuple[GopRef, 
 
     Starts a minute earlier than asked, so that every tracker stands where it stood when the piece
     was appended, and yields what lies after `position`. References from sealed files are durable.
+
+    Raises:
+        OSError: no path can be listed.
     """
     warm = max(0, position.sequence - GOP_LIMIT_US)
     trackers: dict[CameraKey, GopTracker] = {}
@@ -46,11 +49,16 @@ def replay(paths: Sequence[Path], position: Position) -> Iterator[tuple[GopRef, 
 def _chains(paths: Sequence[Path], recorder: str) -> list[list[tuple[Path, FileName]]]:
     """Files of a recorder by path and class: in each chain the next begins where one ends."""
     chains: dict[tuple[Path, int], list[tuple[Path, FileName]]] = {}
+    failed: list[OSError] = []
     for path in paths:
         try:
             names = list_names(path)
-        except OSError as error:  # one bad disk must not keep what is on the others from the queue
-            _log.warning("storage path %s: passed over: %s", path, error)
+        except OSError as error:
+            # One bad disk of several must not keep what is on the others from the queue.
+            failed.append(error)
+            if len(failed) == len(paths):
+                raise
+            _log.warning("storage path %s: its windows are passed over: %s", path, error)
             continue
         for name in names:
             if name.recorder == recorder:

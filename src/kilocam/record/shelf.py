@@ -96,13 +96,13 @@ class Shelf:
         """List a directory anew if it changed; whether it was."""
         try:
             stamp = path.stat().st_mtime_ns
+            if self._stamps.get(path) == stamp:
+                return False
+            names = list_names(path)
         except OSError:
             self._listed[path] = []
             self._stamps.pop(path, None)
             return True
-        if self._stamps.get(path) == stamp:
-            return False
-        names = list_names(path)
         self._listed[path] = [Listed(name=name, path=path / str(name)) for name in names]
         active = {listed.path for listed in self._listed[path] if not listed.name.sealed}
         for gone in [p for p in self._scans if p.parent == path and p not in active]:
