@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
+from kilocam.cli.data import unusable
 from kilocam.cli.supervise_spec import ChildStatus
 from kilocam.core import ConfigError, now_us
 
@@ -30,10 +31,7 @@ class DataLock:
         try:
             self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            raise ConfigError(
-                f"data directory {self._path.parent.parent}: {error.strerror}; "
-                "make it writable for this user or choose another with --data"
-            ) from None
+            raise unusable(self._path.parent.parent, error) from None
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -44,7 +42,8 @@ class DataLock:
                 f"{holder}; stop that one or choose another with --data"
             ) from None
         os.ftruncate(self._fd, 0)
-        os.pwrite(self._fd, f"{os.getpid()}\n".encode(), 0)
+        with suppress(OSError):  # a full disk: the lock holds all the same, it only names nobody
+            os.pwrite(self._fd, f"{os.getpid()}\n".encode(), 0)
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -37,6 +37,12 @@ def test_a_port_in_use_gets_one_line() -> None:
     )
 
 
+@pytest.mark.parametrize("host", ["no-such-host.invalid", "192.0.2.1"])
+def test_an_address_of_another_machine_gets_one_line(host: str) -> None:
+    with pytest.raises(ConfigError, match=rf"^http address {host}:8000: .+; choose an address of"):
+        free_address(host, 8000)
+
+
 def test_a_declared_camera_that_nobody_can_record_is_refused_before_the_start() -> None:
     good = CameraSettings(id="yard", url="rtsp://cam/1")
     check_cameras(Settings(camera=[good]))
