@@ -79,7 +79,8 @@ class Up:
         address: where the gateway listens.
         roles: which roles run here.
         say: prints one line for the person or program that started us.
-        beside: children that have nothing to do with the product, such as simulated cameras.
+        beside: children that have nothing to do with the product, such as simulated cameras; the
+            recorder comes after them.
     """
 
     def __init__(
@@ -161,10 +162,12 @@ class Up:
         if postgres is not None and ENGINE_USERS & set(self._roles):
             engines.append(postgres.child(installation.data.run / "postgres.log"))
         host, port = self._address
+        recorders: list[ChildSpec] = []
+        if "recorder" in self._roles:
+            recorders.append(_role(RECORDER, "recorder", config))
+        first = [self._beside + engines, recorders] if self._beside else [recorders, engines]
         stages: list[list[ChildSpec]] = [
-            self._beside,
-            [_role(RECORDER, "recorder", config)] if "recorder" in self._roles else [],
-            engines,
+            *first,
             [_role("control-0", "control", config)] if "control" in self._roles else [],
             [_analyst("analyst-0", config)] if "analyst" in self._roles else [],
             [_role("api-0", "api", {**config, "host": host, "port": port})]
