@@ -13,6 +13,8 @@ from kilocam.cli.supervise_spec import ChildStatus
 from kilocam.core import ConfigError, now_us
 
 STATUS_VERSION = 1
+_FRESH_US = 10_000_000
+"""The status is written each second."""
 
 
 class DataLock:
@@ -48,6 +50,16 @@ class DataLock:
 
     def __exit__(self, *_: object) -> None:
         os.close(self._fd)
+
+
+def living(run_dir: Path) -> int | None:
+    """The process of the supervisor that has this data directory; None: none runs."""
+    try:
+        status = json.loads((run_dir / "status.json").read_text())
+        fresh = now_us() - status["updated_us"] < _FRESH_US
+        return int(status["pid"]) if fresh and status["state"] != "stopped" else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def write_status(run_dir: Path, state: str, children: Sequence[ChildStatus]) -> None:
