@@ -1,10 +1,12 @@
 """What stands in the way of recording gets one line: what, which, how to mend it; nothing breaks.
 
-Cameras that do not work are in tests/integration/ingest/test_bad_cameras.py.
+Cameras that do not work are in test_probing_bad_cameras.py, and what they do to others in
+tests/integration/ingest/test_bad_cameras.py.
 """
 
 import asyncio
 import os
+import re
 import resource
 import shutil
 import socket
@@ -12,11 +14,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from random import Random
 
 import pytest
 from bench.recording import EVER, cameras, recorder, until
+from tests.fakes.postgres import open_directory
 from tests.integration.ingest.test_bad_cameras import plays, server
 from tests.unit.ingest.wire import Camera, P
 
@@ -116,6 +120,32 @@ def test_a_read_only_data_directory(tmp_path: Path) -> None:
         "make it writable for this user or choose another with --data"
     )
     assert list(data.iterdir()) == []
+
+
+EVERYTHING = ("--roles", "recorder,control,analyst,api")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root runs the database as another user")
+def test_a_parent_that_the_databases_user_cannot_enter() -> None:
+    with open_directory() as folder:
+        closed = folder / "closed"
+        closed.mkdir(mode=0o700)
+        said = refused("--data", closed / "data", *EVERYTHING)
+        assert re.fullmatch(
+            r"Postgres refuses to run as root and its user '\w+' cannot enter "
+            rf"{closed} \(above {closed}/data\): run `chmod o\+x {closed}`, choose another place "
+            r"\(--data\), or start Kilocam as an ordinary user",
+            said,
+        )
+        assert not (closed / "data" / "postgres").exists()
+        assert not (closed / "data" / "footage").exists()
+
+
+def test_a_name_that_is_too_long(tmp_path: Path) -> None:
+    data = tmp_path / ("d" * 300)
+    assert refused("--data", data) == (
+        f"data directory {data}: File name too long; choose a shorter one with --data"
+    )
 
 
 def test_a_data_directory_that_became_read_only(tmp_path: Path) -> None:
@@ -241,6 +271,55 @@ def test_a_full_disk_leaves_a_typed_gap_and_recording_goes_on_when_there_is_room
         assert GapCause.DISK_FULL in [gap.cause for gap in found]
         assert sum(gap.end_us - gap.start_us for gap in found) < 60_000_000
     assert all(isinstance(file, FileOk) for file in verify_files(log_files([footage])))
+
+
+def fill(disk: Path, *, leave_mb: int) -> Path:
+    """A file that leaves so many megabytes free."""
+    ballast = disk / "ballast"
+    with ballast.open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, shutil.disk_usage(disk).free - leave_mb * 1_000_000)
+    return ballast
+
+
+@pytest.mark.parametrize(
+    ("roles", "leave_mb", "needed_mb"), [(EVERYTHING, 150, 200), ((), 10, 16)], ids=["all", "alone"]
+)
+def test_a_full_disk_is_refused_at_the_start(
+    small_disk: Path, roles: Sequence[str], leave_mb: int, needed_mb: int
+) -> None:
+    fill(small_disk, leave_mb=leave_mb)
+    data = small_disk / "data"
+    said = refused("--data", data, *roles)
+    assert re.fullmatch(
+        rf"data directory {data}: \d+ MB are free on its disk, a start needs {needed_mb} MB; "
+        "free space there or choose another with --data",
+        said,
+    )
+    assert not (data / "footage").exists()
+
+
+def test_a_disk_without_a_single_block_is_refused_at_the_start(small_disk: Path) -> None:
+    with suppress(OSError), (small_disk / "ballast").open("wb") as file:
+        while True:
+            file.write(bytes(1 << 20))
+    with suppress(OSError):
+        for n in range(1000):
+            (small_disk / f"f{n}").write_bytes(b"1" * 4096)
+    said = refused("--data", small_disk / "data")
+    assert said.endswith("; free space there or choose another with --data")
+
+
+def test_a_disk_that_footage_fills_is_no_obstacle_for_the_recorder_deletes_the_oldest(
+    small_disk: Path,
+) -> None:
+    footage = small_disk / "data" / "footage"
+    footage.mkdir(parents=True)
+    oldest = footage / "1774550000000000_r0_604800_1774549999000000_1774550060000000.kcw"
+    oldest.write_bytes(bytes(30 << 20))
+    fill(small_disk, leave_mb=1)
+    with recorder(small_disk, []) as recording:
+        until(lambda: recording.figure("cameras") == 0, 30, "its first word")
+        until(lambda: not oldest.exists(), 30, "room made")
 
 
 # -- streams that nobody can decode ------------------------------------------------------------

@@ -60,6 +60,10 @@ class Client:
             ) from None
         return cls(server, token)
 
+    def address(self, path: str) -> str:
+        """Where a browser finds `path`."""
+        return f"{self._server}{path}"
+
     def call(
         self,
         method: str,
@@ -74,7 +78,7 @@ class Client:
             ServerError: one line with what the server said.
         """
         wanted = {k: v for k, v in (query or {}).items() if v is not None}
-        url = f"{self._server}{path}" + (f"?{urlencode(wanted, doseq=True)}" if wanted else "")
+        url = self.address(path) + (f"?{urlencode(wanted, doseq=True)}" if wanted else "")
         request = urllib.request.Request(  # noqa: S310 - the scheme was checked
             url,
             method=method,

@@ -1,12 +1,33 @@
 """The data directory: one place for all state, its layout and its version."""
 
+import errno
 import os
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from kilocam.core import ConfigError
 
 VERSION = 1
+_SOCKET_PATH_MAX = 107  # sun_path of unix(7), less the final zero
+_OTHERWISE = "make it writable for this user or choose another with --data"
+_MENDS = {
+    errno.ENOSPC: "free space there or choose another with --data",
+    errno.EDQUOT: "free space there or choose another with --data",
+    errno.ENAMETOOLONG: "choose a shorter one with --data",
+}
+
+
+def unusable(root: Path, error: OSError) -> ConfigError:
+    """One line for a data directory that the system will not let us use."""
+    mend = _MENDS.get(error.errno or 0, _OTHERWISE)
+    return ConfigError(f"data directory {root}: {error.strerror}; {mend}")
+
+
+@cache
+def _shortened(directory: Path) -> Path:
+    """The same directory by a name of few bytes, good in this process for as long as it lives."""
+    return Path(f"/proc/self/fd/{os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +81,15 @@ class DataDir:
         return self.root / "postgres"
 
     def ranges(self, recorder: str) -> Path:
-        """The Unix socket of one recorder's range server."""
-        return self.run / f"{recorder}.sock"
+        """The Unix socket of one recorder's range server.
+
+        By way of a descriptor where the kernel would not take the path for a socket's: it is too
+        long, but the file lies in the same place.
+        """
+        socket = self.run / f"{recorder}.sock"
+        if len(os.fsencode(socket)) <= _SOCKET_PATH_MAX:
+            return socket
+        return _shortened(self.run) / socket.name
 
     def board(self, recorder: str) -> Path:
         """What one recorder says of its cameras."""
@@ -91,10 +119,7 @@ class DataDir:
             if not version.exists():
                 version.write_text(f"{VERSION}\n")
         except OSError as error:
-            raise ConfigError(
-                f"data directory {self.root}: {error.strerror}; "
-                "make it writable for this user or choose another with --data"
-            ) from None
+            raise unusable(self.root, error) from None
         if not os.access(self.root, os.W_OK):
             raise ConfigError(
                 f"data directory {self.root} is read-only; "

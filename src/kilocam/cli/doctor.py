@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kilocam.analyse.models import cache_directory
+from kilocam.cli.data import DataDir
 from kilocam.cli.installation import Installation
+from kilocam.cli.supervise_state import living
 from kilocam.cli.up import listen_address
 from kilocam.core import ConfigError
 
@@ -38,7 +40,7 @@ def examine(installation: Installation) -> Iterator[Finding]:
     yield _clock()
     for path in installation.footage:
         yield _disk(path)
-    yield _port(installation.settings.http.listen)
+    yield examine_port(installation.settings.http.listen, installation.data)
     yield _models(cache_directory() / "models")
     yield _program("ffmpeg", "only `kilocam bench record` needs it", "apt-get install ffmpeg")
 
@@ -102,7 +104,12 @@ def _disk(path: Path) -> Finding:
     )
 
 
-def _port(listen: str) -> Finding:
+def examine_port(listen: str, data: DataDir) -> Finding:
+    """Whether the gateway can serve there, or does so already."""
+    pid = living(data.run)
+    if pid is not None and _address(data).endswith(f":{listen.rpartition(':')[2]}"):
+        text = f"{listen} is served by Kilocam itself, process {pid}, from {data.root}"
+        return Finding(name="port", ok=True, text=text)
     try:
         host, port = listen_address(listen)
         with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
@@ -112,6 +119,14 @@ def _port(listen: str) -> Finding:
         text = f"{listen}: {error}"
         return Finding(name="port", ok=False, text=text, mend="choose another with --http")
     return Finding(name="port", ok=True, text=f"{listen} is free")
+
+
+def _address(data: DataDir) -> str:
+    """Where the gateway of this data directory serves; empty before it does."""
+    try:
+        return data.address.read_text().strip()
+    except OSError:
+        return ""
 
 
 def _models(folder: Path) -> Finding:

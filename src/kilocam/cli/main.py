@@ -15,6 +15,7 @@ COMMANDS = {
     "demo": "kilocam.cli.commands.demo",
     "doctor": "kilocam.cli.commands.doctor",
     "export": "kilocam.cli.commands.footage",
+    "link": "kilocam.cli.commands.link",
     "probe": "kilocam.cli.commands.probe",
     "reader": "kilocam.cli.commands.footage",
     "search": "kilocam.cli.commands.search",

@@ -8,10 +8,13 @@ from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
+from kilocam.cli.data import unusable
 from kilocam.cli.supervise_spec import ChildStatus
 from kilocam.core import ConfigError, now_us
 
 STATUS_VERSION = 1
+_FRESH_US = 10_000_000
+"""The status is written each second."""
 
 
 class DataLock:
@@ -30,10 +33,7 @@ class DataLock:
         try:
             self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            raise ConfigError(
-                f"data directory {self._path.parent.parent}: {error.strerror}; "
-                "make it writable for this user or choose another with --data"
-            ) from None
+            raise unusable(self._path.parent.parent, error) from None
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -44,11 +44,22 @@ class DataLock:
                 f"{holder}; stop that one or choose another with --data"
             ) from None
         os.ftruncate(self._fd, 0)
-        os.pwrite(self._fd, f"{os.getpid()}\n".encode(), 0)
+        with suppress(OSError):  # a full disk: the lock holds all the same, it only names nobody
+            os.pwrite(self._fd, f"{os.getpid()}\n".encode(), 0)
         return self
 
     def __exit__(self, *_: object) -> None:
         os.close(self._fd)
+
+
+def living(run_dir: Path) -> int | None:
+    """The process of the supervisor that has this data directory; None: none runs."""
+    try:
+        status = json.loads((run_dir / "status.json").read_text())
+        fresh = now_us() - status["updated_us"] < _FRESH_US
+        return int(status["pid"]) if fresh and status["state"] != "stopped" else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def write_status(run_dir: Path, state: str, children: Sequence[ChildStatus]) -> None:

@@ -1,6 +1,8 @@
 """`kilocam up`: checks what can be checked, starts the processes, says when it is ready."""
 
 import asyncio
+import errno
+import logging
 import os
 import socket
 from collections.abc import Callable, Collection, Sequence
@@ -9,11 +11,13 @@ from dataclasses import replace
 
 from kilocam.cli.assignment import AssignedCamera, read_assignment, write_assignment
 from kilocam.cli.child_logs import set_up_logging
+from kilocam.cli.data import unusable
 from kilocam.cli.engines.nats import NatsEngine
 from kilocam.cli.installation import RECORDER, Installation
 from kilocam.cli.limits import raise_file_limit
+from kilocam.cli.obstacles import ENGINE_USERS, check_start
 from kilocam.cli.supervise_spec import ChildSpec, Limits, RoleChild
-from kilocam.cli.supervise_state import DataLock
+from kilocam.cli.supervise_state import DataLock, write_whole
 from kilocam.cli.supervisor import Supervisor
 from kilocam.core import ConfigError
 from kilocam.database import SYSTEM
@@ -27,6 +31,13 @@ _ANALYSTS = 2
 _ANALYST_NICE = 5
 _CACHE = "KILOCAM_CACHE"
 """Where models are; children get no other `KILOCAM_*`."""
+
+_HTTP_MENDS = {
+    errno.EADDRINUSE: "stop the program that uses it or choose another with --http",
+    errno.EACCES: "choose a port from 1024 on with --http",
+}
+
+_log = logging.getLogger(__name__)
 
 
 def listen_address(text: str) -> tuple[str, int]:
@@ -53,10 +64,10 @@ def free_address(host: str, port: int) -> tuple[str, int]:
         try:
             probe.bind((host, port))
         except OSError as error:
-            raise ConfigError(
-                f"http address {host}:{port}: {error.strerror}; "
-                "stop the program that uses it or choose another with --http"
-            ) from None
+            mend = _HTTP_MENDS.get(
+                error.errno or 0, "choose an address of this machine with --http"
+            )
+            raise ConfigError(f"http address {host}:{port}: {error.strerror}; {mend}") from None
         return host, probe.getsockname()[1]
 
 
@@ -68,7 +79,8 @@ class Up:
         address: where the gateway listens.
         roles: which roles run here.
         say: prints one line for the person or program that started us.
-        beside: children that have nothing to do with the product, such as simulated cameras.
+        beside: children that have nothing to do with the product, such as simulated cameras; the
+            recorder comes after them.
     """
 
     def __init__(
@@ -96,15 +108,24 @@ class Up:
         installation.data.open()
         raise_file_limit(len(installation.settings.camera) + _FILES_BESIDE_CAMERAS)
         with DataLock(installation.data.run) as lock:
-            prepare_paths(installation.footage)
-            self._declare()
+            stages = self._prepare()
             # From a thread and without secrets, as its children: a supervisor that waits for who
             # reads its standard error could not replace a recorder.
             with closing(set_up_logging("up")):
-                asyncio.run(self._supervise(lock))
+                asyncio.run(self._supervise(stages, lock))
 
-    async def _supervise(self, lock: DataLock) -> None:
-        supervisor = Supervisor(self._stages(), self._installation.data.run, lock=lock)
+    def _prepare(self) -> list[list[ChildSpec]]:
+        """All that is written before the first process is started, and who will be."""
+        try:
+            check_start(self._installation, self._roles)
+            prepare_paths(self._installation.footage)
+            self._declare()
+            return self._stages()
+        except OSError as error:
+            raise unusable(self._installation.data.root, error) from error
+
+    async def _supervise(self, stages: list[list[ChildSpec]], lock: DataLock) -> None:
+        supervisor = Supervisor(stages, self._installation.data.run, lock=lock)
         announcing = asyncio.create_task(self._announce(supervisor))
         try:
             await supervisor.run()
@@ -122,7 +143,11 @@ class Up:
         host, port = self._address
         shown = f"[{host}]" if ":" in host else host
         url = f"http://{shown}:{port}"
-        await asyncio.to_thread(self._installation.data.address.write_text, url + "\n")
+        file = self._installation.data.address
+        try:
+            await asyncio.to_thread(write_whole, file, url + "\n")
+        except OSError as error:
+            _log.warning("%s: %s; commands on this machine need --server", file, error.strerror)
         admin = Principal(tenant=SYSTEM, role=Role.ADMIN, subject="link/administrator")
         link = Sessions(self._installation.keyring).issue_link(admin)
         self._say(f"sign in: {url}/v1/session/link?link={link}")
@@ -134,13 +159,15 @@ class Up:
         engines: list[ChildSpec] = []
         config = {**installation.to_json(), "nats": self._nats(engines)}
         postgres = installation.postgres
-        if postgres is not None and {"control", "analyst", "api"} & set(self._roles):
+        if postgres is not None and ENGINE_USERS & set(self._roles):
             engines.append(postgres.child(installation.data.run / "postgres.log"))
         host, port = self._address
+        recorders: list[ChildSpec] = []
+        if "recorder" in self._roles:
+            recorders.append(_role(RECORDER, "recorder", config))
+        first = [self._beside + engines, recorders] if self._beside else [recorders, engines]
         stages: list[list[ChildSpec]] = [
-            self._beside,
-            [_role(RECORDER, "recorder", config)] if "recorder" in self._roles else [],
-            engines,
+            *first,
             [_role("control-0", "control", config)] if "control" in self._roles else [],
             [_analyst("analyst-0", config)] if "analyst" in self._roles else [],
             [_role("api-0", "api", {**config, "host": host, "port": port})]

@@ -19,6 +19,7 @@ from kilocam.api import Catalogue, Gateway, Health, KnownCameras, RateLimit, mak
 from kilocam.api.identity import COOKIE
 from kilocam.api.operations.cameras import CameraFigures, CameraOperations
 from kilocam.api.operations.footage import FootageOperations
+from kilocam.api.operations.links import LinkOperations
 from kilocam.api.operations.tokens import TokenOperations
 from kilocam.core import CameraKey, GapCause, Piece, Session
 from kilocam.core.metrics import Metrics
@@ -127,6 +128,7 @@ async def open_house(
         cameras = KnownCameras(board, archive.keys, fleet)
         catalogue = Catalogue()
         CameraOperations(fleet, board).enter(catalogue)
+        LinkOperations(sessions).enter(catalogue)
         FootageOperations(playback, cameras).enter(catalogue)
         TokenOperations(fleet).enter(catalogue)
 

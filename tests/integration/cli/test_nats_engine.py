@@ -71,6 +71,14 @@ async def test_dead_or_frozen_server_is_replaced_at_the_same_address(
 
 
 @pytest.mark.asyncio
+async def test_a_path_of_any_letters_is_understood_and_keeps_the_store(tmp_path: Path) -> None:
+    strange = tmp_path / 'Überwachung "\u2603" \\u00fc, $HOME'
+    (strange / "run").mkdir(parents=True)
+    async with running(NatsEngine(strange / "nats", strange / "run"), strange):
+        assert (strange / "nats" / "store" / "jetstream").is_dir()
+
+
+@pytest.mark.asyncio
 async def test_files_with_secrets_are_for_their_owner_only_and_arguments_hold_none(
     engine: NatsEngine, tmp_path: Path
 ) -> None:

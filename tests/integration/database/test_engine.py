@@ -142,6 +142,21 @@ async def test_a_path_too_long_for_a_socket_gets_a_short_private_one(directory: 
 
 
 @pytest.mark.asyncio
+@pytest.mark.parametrize("name", ["Überwachung ☃ 'a' $HOME", "a, comma", "back\\slash"])
+async def test_a_path_of_any_letters_is_understood(directory: Path, name: str) -> None:
+    strange = directory / name
+    strange.mkdir()
+    strange.chmod(0o755)
+    server = PostgresServer(strange)
+    await started(server)
+    try:
+        assert await ask(server, "show data_directory") == str(server.engine.cluster)
+    finally:
+        await asyncio.to_thread(server.stop)
+        shutil.rmtree(server.engine.socket_directory)
+
+
+@pytest.mark.asyncio
 async def test_a_frozen_server_does_not_answer_the_probe(directory: Path) -> None:
     server = PostgresServer(directory)
     await started(server)
@@ -193,6 +208,17 @@ def test_a_parent_that_the_servers_user_cannot_enter_is_named(directory: Path) -
         f"{closed / 'inner' / 'postgres'}): run `chmod o+x {closed}`, choose another place "
         "(--data), or start Kilocam as an ordinary user"
     )
+
+
+@pytest.mark.skipif(not ROOT, reason="only root runs the server as another user")
+def test_a_place_is_known_to_be_wrong_before_anything_is_made(directory: Path) -> None:
+    closed = directory / "closed"
+    closed.mkdir(mode=0o700)
+    with pytest.raises(ConfigError, match=f"cannot enter {closed}: run `chmod o\\+x {closed}`"):
+        engine(closed).check_place()
+    assert list(closed.iterdir()) == []
+    closed.chmod(0o701)
+    engine(closed).check_place()
 
 
 @pytest.mark.skipif(not ROOT, reason="only root can make a file that belongs to another")

