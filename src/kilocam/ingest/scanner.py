@@ -111,6 +111,19 @@ class PieceScanner:
         self._tail = data[pos:] if pos < size else b""
         return cuts
 
+    def finish(self) -> list[Cut]:
+        """Nothing more comes: whole frames too short for the loop (an RTCP BYE) are a piece."""
+        data, self._tail = self._tail, b""
+        pos = packets = 0
+        while pos + 4 <= len(data) and data[pos] << 8 | data[pos + 1] in self._frames:
+            end = pos + 4 + (data[pos + 2] << 8 | data[pos + 3])
+            if end > len(data):
+                break
+            pos, packets = end, packets + 1
+        if not packets:
+            return []
+        return [Cut(data[:pos], False, 0, 0, -1, 0, self._flags, packets, 0, 0.0, 0)]
+
     def _piece(self, data: bytes, pos: int, size: int, cuts: list[Cut]) -> tuple[int, int]:
         """Scan one piece from `pos`, add it to `cuts`; return where it ends and why."""
         start = au_start = pos

@@ -135,7 +135,7 @@ class Stream:
         try:
             with contextlib.suppress(ConnectFailed):
                 self._read(self._heard_us, memoryview(bytearray(_LAST_READ_BYTES)))
-            self._release(self._heard_us)
+            self._end(self._heard_us)
         except Exception:
             log.exception(_SURPRISE, self.session.tenant, self.session.camera)
         with contextlib.suppress(OSError):  # the camera may be gone already
@@ -193,6 +193,12 @@ class Stream:
             self._observe(cut, arrival_us)
         if now_us >= self._hold_until_us or self._held_bytes > HOLD_BYTES:
             self._release(now_us)
+
+    def _end(self, now_us: int) -> None:
+        """Nothing more comes: hand on what was held back."""
+        self._release(now_us)
+        for cut in self._scanner.finish():
+            self._emit(cut, cut.flags, now_us)
 
     def _release(self, now_us: int) -> None:
         held, self._held = self._held, None
@@ -295,7 +301,7 @@ class Stream:
 
     def _finish(self, now_us: int, failure: ConnectFailed) -> None:
         try:
-            self._release(now_us)
+            self._end(now_us)
         except Exception:
             log.exception(_SURPRISE, self.session.tenant, self.session.camera)
         self._socket.close()

@@ -196,3 +196,14 @@ def test_no_bytes_at_all_can_make_it_stumble(noise: bytes) -> None:
     camera = Camera()
     cuts = machine.feed(noise) + machine.feed(camera.gop(4) + camera.gop(4))
     assert len(b"".join(cut.payload for cut in cuts)) <= len(noise) + 100_000
+
+
+def test_a_short_last_frame_is_kept_at_the_end_and_a_cut_one_is_not() -> None:
+    camera = Camera()
+    gop = camera.gop(10)
+    bye = b"$\1\0\10\x81\xcb\0\1\0\0\0\7"
+    machine = scanner()
+    cuts = machine.feed(gop + bye + bye + bye[:-1]) + machine.finish()
+    assert b"".join(cut.payload for cut in cuts) == gop + bye + bye
+    assert sum(cut.packets for cut in cuts) == len(camera.sent) + 2
+    assert machine.finish() == []
