@@ -71,10 +71,10 @@ def parse_name(name: str) -> FileName | None:
 
 
 def list_names(path: Path) -> list[FileName]:
-    """The log's files in a directory, oldest first; none when it does not exist or is none."""
+    """The log's files in a directory, oldest first; none when it does not exist."""
     try:
         names = os.listdir(path)  # noqa: PTH208 - 75,000 names, no Path object for each
-    except (FileNotFoundError, NotADirectoryError):
+    except FileNotFoundError:
         return []
     return sorted(found for name in names if (found := parse_name(name)))
 
