@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -17,6 +18,7 @@ from tests.acceptance.conftest import Process
 from tests.fakes.postgres import open_directory
 
 from kilocam.cli.data import DataDir
+from kilocam.cli.engines.postgres import EmbeddedPostgres
 from kilocam.ranges import RangesClient
 from kilocam.simulate import PASSWORD_VARIABLE
 
@@ -55,6 +57,7 @@ def place() -> Iterator[Place]:
                 yield Place(up.said(r"^ready (\S+)"), data, f"rtsp://u:{SECRET}@{address}")
             finally:
                 up.stop()
+                shutil.rmtree(EmbeddedPostgres(DataDir(data).postgres, "").socket_directory)
         finally:
             camera.stop()
 
