@@ -18,6 +18,7 @@ from kilocam.cli.supervise_process import Process, explain_status
 from kilocam.cli.supervise_pulse import Heartbeats, Pulse, probe_forever
 from kilocam.cli.supervise_spare import Spare
 from kilocam.cli.supervise_spec import (
+    SERVED,
     Backoff,
     ChildSpec,
     ChildState,
@@ -106,7 +107,10 @@ class Keeper:
             self._ended.set()
 
     async def _wait_before_next(self, reason: str, ran_s: float) -> None:
-        self._failures = 1 if ran_s >= self._backoff.good_run_s else self._failures + 1
+        good = ran_s >= self._backoff.good_run_s
+        # A recorder that served and was killed, however often, must be back within a second.
+        most = SERVED if self._pulse.ready else self._failures + 1
+        self._failures = 1 if good else min(self._failures + 1, most)
         delay = self._backoff.delay(self._failures, random.random())  # noqa: S311 - jitter
         self._reason = reason
         self._enter(ChildState.BACKOFF)

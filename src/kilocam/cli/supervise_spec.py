@@ -93,9 +93,13 @@ class EngineChild:
 ChildSpec = RoleChild | EngineChild
 
 
+SERVED = 2
+"""Failures in a row that count of a child that had come to serve: the next wait is the first."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backoff:
-    """When to start a child again: at once after a good run, then ever later.
+    """When to start a child again: at once after a good run, soon if it served, else ever later.
 
     The n-th wait is `first_s` x 2^(n-1), at most `most_s`, of which a random part between half and
     all is taken, so that many children do not return in step.

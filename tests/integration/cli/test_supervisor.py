@@ -125,6 +125,21 @@ async def test_a_killed_child_is_replaced_and_the_reason_kept(run_dir: Path, jou
 
 
 @pytest.mark.asyncio
+async def test_a_child_that_serves_is_back_soon_however_often_it_is_killed(
+    run_dir: Path, journal: Path
+) -> None:
+    # Waits that double each time would take longer than `running` gives.
+    backoff = Backoff(first_s=0.02, most_s=3600)
+    async with running(run_dir, [role("a", "steady", journal)], backoff=backoff) as supervisor:
+        for kills in range(14):
+            await until(lambda: child(supervisor, "a").restarts == kills)  # noqa: B023
+            assert await supervisor.wait_ready()
+            pid = child(supervisor, "a").pid
+            assert pid is not None
+            os.kill(pid, signal.SIGKILL)
+
+
+@pytest.mark.asyncio
 async def test_a_frozen_child_is_killed_and_replaced(run_dir: Path, journal: Path) -> None:
     limits = Limits(silence_s=2.5)
     async with running(run_dir, [role("a", "steady", journal, limits)]) as supervisor:
