@@ -15,9 +15,11 @@ from starlette.responses import Response, StreamingResponse
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from kilocam.api.identity import Identity
-from kilocam.api.operations.events import Restricted, event_out, filter_of
+from kilocam.api.known import KnownCameras
+from kilocam.api.operations.events import Restricted, event_out, filter_of, refuse_unknown
 from kilocam.api.problems import Problem, Translator
 from kilocam.api.sockets import SEND_S, close, refuse, send_until_gone
+from kilocam.api.texts import check_texts
 from kilocam.core import KilocamError
 from kilocam.fleet import Role
 from kilocam.insight import Cursor, Event, EventFilter, Feed, Unavailable, admits
@@ -35,15 +37,23 @@ class EventStreams:
 
     Args:
         feed: where news come from.
+        cameras: which there are.
         identity: recognises callers, and refuses another site's use of a cookie.
         translator: turns errors into problems.
         listeners: at most so many at once.
     """
 
     def __init__(
-        self, feed: Feed, identity: Identity, translator: Translator, *, listeners: int = LISTENERS
+        self,
+        feed: Feed,
+        cameras: KnownCameras,
+        identity: Identity,
+        translator: Translator,
+        *,
+        listeners: int = LISTENERS,
     ) -> None:
         self._feed = feed
+        self._cameras = cameras
         self._identity = identity
         self._translator = translator
         self._listeners = listeners
@@ -92,7 +102,9 @@ class EventStreams:
         caller = await self._identity.caller(connection)
         caller.need(Role.VIEWER, operation)
         asked = connection.query_params
+        check_texts(asked)
         wanted = filter_of(Restricted(camera=asked.get("camera", ""), label=asked.get("class", "")))
+        refuse_unknown(caller.tenant, await self._cameras.unknown(caller.tenant, wanted.cameras))
         place = connection.headers.get("last-event-id") or asked.get("after")
         after = Cursor.parse(place) if place else await self._feed.now_at(caller.tenant)
         if self._listening >= self._listeners:
@@ -140,6 +152,8 @@ def _json(event: Event) -> str:
     return event_out(event).model_dump_json(by_alias=True)
 
 
-def mount_streams(app: FastAPI, feed: Feed, identity: Identity, translator: Translator) -> None:
+def mount_streams(
+    app: FastAPI, feed: Feed, cameras: KnownCameras, identity: Identity, translator: Translator
+) -> None:
     """Add server-sent events and the WebSocket to the gateway."""
-    EventStreams(feed, identity, translator).mount(app)
+    EventStreams(feed, cameras, identity, translator).mount(app)

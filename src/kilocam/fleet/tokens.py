@@ -36,6 +36,7 @@ _FRESH_US = 30_000_000
 _BELIEVED_US = 3_600_000_000
 _REMEMBERED = 10_000
 _NAME_MOST = 200
+_EXPIRES_MOST_US = 36_525 * 86_400_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,8 @@ class Tokens:
             raise Invalid(f"the token's name is longer than {_NAME_MOST} characters: shorten it")
         if expires_us is not None and expires_us <= self._clock.wall_us():
             raise Invalid("the token would have expired already: choose a later time")
+        if expires_us is not None and expires_us > self._clock.wall_us() + _EXPIRES_MOST_US:
+            raise Invalid("the token would expire in more than 100 years: choose an earlier time")
         token_id, secret = secrets.token_hex(5), secrets.token_urlsafe(32)
         data = {"role": role, "name": name, "hash": _hash(secret), "expires_us": expires_us}
         async with self._for(tenant) as transaction:

@@ -1,5 +1,7 @@
 """Cameras and tokens over HTTP, on a real database."""
 
+import asyncio
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -67,6 +69,48 @@ async def test_a_camera_shows_what_its_recorder_says(living: House) -> None:
         "last_packet_at": format_time(1_790_000_005_000_000),
     }
     assert items[1]["status"]["state"] == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", "/v1/cameras", {**NEW, "keep": "99999999999999d"}),
+        ("POST", "/v1/cameras", {**NEW, "keep": "9" * 400 + "d"}),
+        ("POST", "/v1/cameras", {**NEW, "url": "rtsp://h/\0"}),
+        ("PATCH", "/v1/cameras/a%00", {"enabled": True}),
+        ("GET", "/v1/cameras/%00", None),
+        ("GET", "/v1/cameras?cursor=%00", None),
+        ("GET", "/v1/cameras/%00/snapshot.jpg", None),
+        ("POST", "/v1/tokens", {"role": "viewer", "name": "\0"}),
+        ("POST", "/v1/tokens", {"role": "viewer", "name": "\ud800"}),
+        ("POST", "/v1/tokens", {"role": "viewer", "expires_in": "99999999999999d"}),
+        ("POST", "/v1/tokens", {"role": "viewer", "expires_in": "9" * 400 + "d"}),
+        ("DELETE", "/v1/tokens/%00", None),
+        ("GET", "/v1/tokens?cursor=%00", None),
+    ],
+)
+async def test_no_answer_speaks_in_the_databases_words(
+    living: House, method: str, path: str, body: dict[str, object] | None
+) -> None:
+    content = None if body is None else json.dumps(body)
+    async with living.signed_in(role=Role.ADMIN) as client:
+        answer = await client.request(
+            method, path, content=content, headers={"content-type": "application/json"}
+        )
+    assert answer.status_code == 422, answer.text
+    detail = answer.json()["detail"]
+    for word in ("database", "argument", "encoding", "codec", "int64", "$", "constraint"):
+        assert word not in detail, detail
+
+
+async def test_of_two_who_add_the_same_one_is_told_in_our_words(living: House) -> None:
+    async with living.signed_in(role=Role.OPERATOR) as client:
+        answers = await asyncio.gather(*(client.post("/v1/cameras", json=NEW) for _ in range(4)))
+    statuses = sorted(answer.status_code for answer in answers)
+    assert statuses == [201, 409, 409, 409]
+    for answer in answers:
+        assert "constraint" not in answer.text
+        assert "first" not in answer.text
 
 
 async def test_pages_of_a_list_follow_each_other(living: House) -> None:

@@ -11,6 +11,7 @@ from kilocam.core import CameraKey, format_time, parse_duration
 from kilocam.fleet import UNSET, Camera, CameraChange, CameraInput, Fleet, Role
 
 CameraId = Annotated[str, Field(description="The camera's id, unique in its tenant.")]
+Keep = Annotated[str | None, Field(max_length=30, description="Retention, such as 30d.")]
 Limit = Annotated[int, Field(ge=1, le=500, description="At most so many items.")]
 
 
@@ -102,7 +103,7 @@ class AddCamera(Model):
     url: Annotated[str, Field(description="rtsp://user:password@host/path; recorded.")]
     detect_url: Annotated[str, Field(description="Analysed; empty: the same.")] = ""
     transport: Literal["tcp"] = "tcp"
-    keep: Annotated[str | None, Field(description="Retention, such as 30d.")] = None
+    keep: Keep = None
     enabled: bool = True
 
 
@@ -113,7 +114,7 @@ class ChangeCamera(Model):
     url: str = ""
     detect_url: str = ""
     transport: Literal["tcp"] = "tcp"
-    keep: str | None = None
+    keep: Keep = None
     enabled: bool = True
     version: Annotated[int | None, Field(description="The version the change is based on.")] = None
 

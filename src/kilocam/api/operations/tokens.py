@@ -14,7 +14,9 @@ class CreateToken(Model):
 
     role: Literal["admin", "operator", "viewer", "service"]
     name: Annotated[str, Field(description="What it is for.")] = ""
-    expires_in: Annotated[str | None, Field(description="Such as 30d; never if not given.")] = None
+    expires_in: Annotated[
+        str | None, Field(max_length=30, description="Such as 30d; never if not given.")
+    ] = None
 
 
 class TokenOut(Model):

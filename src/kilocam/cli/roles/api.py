@@ -101,7 +101,7 @@ async def main(child: Child) -> None:
         )
         insight = Insight(database)
         feed = await stack.enter_async_context(Feed(insight, _bell(bus)))
-        EventOperations(insight, feed).enter(catalogue)
+        EventOperations(insight, feed, cameras).enter(catalogue)
         sessions, limit = Sessions(installation.keyring), RateLimit()
         app = make_app(
             Gateway(
@@ -120,7 +120,7 @@ async def main(child: Child) -> None:
             )
         )
         identity = Identity(fleet.tokens, sessions, limit)
-        mount_streams(app, feed, identity, Translator(PROBLEMS))
+        mount_streams(app, feed, cameras, identity, Translator(PROBLEMS))
         await _serve(child, app)
 
 
