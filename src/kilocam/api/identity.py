@@ -12,7 +12,7 @@ from kilocam.api.catalogue import Caller
 from kilocam.api.limits import RateLimit
 from kilocam.api.problems import Problem, unauthenticated
 from kilocam.core import check_id
-from kilocam.fleet import Principal, Sessions, Tokens, Unauthenticated
+from kilocam.fleet import Principal, Session, Sessions, Tokens, Unauthenticated
 
 COOKIE = "kilocam_session"
 _SAFE = frozenset({"GET", "HEAD"})
@@ -51,14 +51,26 @@ class Identity:
         kind, _, bearer = header.partition(" ")
         if kind.lower() == "bearer" and bearer.strip():
             return await self._tokens.authenticate(bearer.strip())
-        cookie = request.cookies.get(COOKIE)
-        if cookie is None:
+        session = self.session(request)
+        if session is None:
             raise unauthenticated(
                 "sign in first: send 'Authorization: Bearer TOKEN', or open the sign-in link that "
-                "the server printed at its start"
+                "the server printed at its start (`kilocam link` prints a new one)"
             )
+        return session.principal
+
+    def session(self, request: HTTPConnection) -> Session | None:
+        """The session of the cookie; None without a cookie.
+
+        Raises:
+            Problem: 403, another site's page uses the cookie.
+            Unauthenticated: the session is over, or none of ours.
+        """
+        cookie = request.cookies.get(COOKIE)
+        if cookie is None:
+            return None
         _refuse_cross_site(request)
-        return self._sessions.verify(cookie).principal
+        return self._sessions.verify(cookie)
 
 
 def address(request: HTTPConnection) -> str:

@@ -10,6 +10,7 @@ import pytest_asyncio
 from tests.fakes.postgres import Installation
 from tests.integration.api.conftest import House, Stored, open_house
 
+from kilocam.api.identity import COOKIE
 from kilocam.api.operations.cameras import CameraFigures
 from kilocam.core import CameraKey, format_time
 from kilocam.fleet import Role
@@ -143,6 +144,29 @@ async def test_a_token_opens_what_its_role_allows_until_it_is_revoked(living: Ho
     assert "token" not in listed[0]
     assert revoked.status_code == 204
     assert after.status_code == 401
+
+
+async def test_a_token_signs_in_until_it_is_revoked_or_expires(living: House) -> None:
+    async with living.signed_in(role=Role.ADMIN) as admin, living.client() as client:
+        made = (
+            await admin.post("/v1/tokens", json={"role": "operator", "expires_in": "1h"})
+        ).json()
+        signed = await client.post("/v1/session", json={"token": f" {made['token']}\n"})
+        who = (await client.get("/v1/session")).json()
+        added = await client.post("/v1/cameras", json=NEW)
+        cookie = signed.headers["set-cookie"]
+        until = living.sessions.verify(client.cookies[COOKIE]).expires_us
+        await admin.delete(f"/v1/tokens/{made['id']}")
+        after = await client.get("/v1/session")
+        again = await client.post("/v1/session", json={"token": made["token"]})
+    assert who == {"tenant": "default", "role": "operator", "subject": f"token/{made['id']}"}
+    assert added.status_code == 201
+    assert "HttpOnly" in cookie
+    assert "samesite=lax" in cookie.lower()
+    assert made["token"] not in signed.text + cookie
+    assert format_time(until) == made["expires"]
+    assert (after.status_code, again.status_code) == (401, 401)
+    assert "was revoked" in again.json()["detail"]
 
 
 async def test_a_camera_nobody_ever_heard_of_is_not_found(living: House) -> None:

@@ -25,7 +25,7 @@ from kilocam.cli.child import Child
 from kilocam.cli.installation import RECORDER, Installation
 from kilocam.cli.messages import SCHEMAS, bus_target
 from kilocam.database import Database
-from kilocam.fleet import Fleet, Keyring, Sessions, Use
+from kilocam.fleet import Fleet, Keyring, Sessions, Spent, Use
 from kilocam.insight import Bell, Feed, Insight
 from kilocam.playback import CapabilityKeys, Playback
 from kilocam.ranges import RangesClient, SocketLiveView
@@ -90,19 +90,20 @@ async def main(child: Child) -> None:
                 _capability_keys(installation.keyring),
             )
         )
+        spent = Spent(installation.data.signed_out)
+        sessions, limit = Sessions(installation.keyring, spent=spent), RateLimit()
         board = BoardReader(installation.data.run)
         cameras = KnownCameras(board, archive.keys, fleet)
         catalogue = Catalogue()
         CameraOperations(fleet, board).enter(catalogue)
         FootageOperations(playback, cameras).enter(catalogue)
-        TokenOperations(fleet).enter(catalogue)
+        TokenOperations(fleet, sessions).enter(catalogue)
         bus = await stack.enter_async_context(
             Bus(bus_target(child.config), SCHEMAS, name=child.name)
         )
         insight = Insight(database)
         feed = await stack.enter_async_context(Feed(insight, _bell(bus)))
         EventOperations(insight, feed, cameras).enter(catalogue)
-        sessions, limit = Sessions(installation.keyring), RateLimit()
         app = make_app(
             Gateway(
                 catalogue=catalogue,
