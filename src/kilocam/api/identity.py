@@ -47,10 +47,8 @@ class Identity:
         return Caller(tenant=principal.tenant_for(wanted), principal=principal)
 
     async def _principal(self, request: HTTPConnection) -> Principal:
-        header = request.headers.get("authorization", "")
-        kind, _, bearer = header.partition(" ")
-        if kind.lower() == "bearer" and bearer.strip():
-            return await self._tokens.authenticate(bearer.strip())
+        if bearer := _bearer(request):
+            return await self._tokens.authenticate(bearer)
         session = self.session(request)
         if session is None:
             raise unauthenticated(
@@ -58,6 +56,14 @@ class Identity:
                 "the server printed at its start (`kilocam link` prints a new one)"
             )
         return session.principal
+
+    def check_still(self, request: HTTPConnection) -> None:
+        """Raise `Unauthenticated` when the session that a long answer began with is over.
+
+        Needs no database and does not count; a token is not asked for again.
+        """
+        if not _bearer(request):
+            self.session(request)
 
     def session(self, request: HTTPConnection) -> Session | None:
         """The session of the cookie; None without a cookie.
@@ -71,6 +77,11 @@ class Identity:
             return None
         _refuse_cross_site(request)
         return self._sessions.verify(cookie)
+
+
+def _bearer(request: HTTPConnection) -> str:
+    kind, _, bearer = request.headers.get("authorization", "").partition(" ")
+    return bearer.strip() if kind.lower() == "bearer" else ""
 
 
 def address(request: HTTPConnection) -> str:

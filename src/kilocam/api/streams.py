@@ -21,7 +21,7 @@ from kilocam.api.problems import Problem, Translator
 from kilocam.api.sockets import SEND_S, close, refuse, send_until_gone
 from kilocam.api.texts import check_texts
 from kilocam.core import KilocamError
-from kilocam.fleet import Role
+from kilocam.fleet import Role, Unauthenticated
 from kilocam.insight import Cursor, Event, EventFilter, Feed, Unavailable, admits
 
 QUIET_S = 15.0
@@ -77,7 +77,7 @@ class EventStreams:
         """Server-sent events (WHATWG HTML, section 9.2)."""
         tenant, wanted, after = await self._begin(request, "stream_events")
         return StreamingResponse(
-            self._sse(tenant, wanted, after),
+            self._sse(request, self._news(tenant, wanted, after)),
             media_type="text/event-stream",
             headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
         )
@@ -87,7 +87,11 @@ class EventStreams:
         await socket.accept()
         try:
             tenant, wanted, after = await self._begin(socket, "events_socket")
-            await send_until_gone(socket, _tell(socket, self._news(tenant, wanted, after)))
+            await send_until_gone(
+                socket,
+                _tell(socket, self._news(tenant, wanted, after)),
+                lambda: self._identity.check_still(socket),
+            )
         except KilocamError as error:
             await refuse(socket, self._translator.problem(error))
         except TimeoutError:
@@ -131,9 +135,13 @@ class EventStreams:
         finally:
             self._listening -= 1
 
-    async def _sse(self, tenant: str, wanted: EventFilter, after: Cursor) -> AsyncIterator[str]:
-        async with aclosing(self._news(tenant, wanted, after)) as news:
+    async def _sse(self, request: Request, news: _News) -> AsyncIterator[str]:
+        async with aclosing(news):
             async for place, event in news:
+                try:
+                    self._identity.check_still(request)
+                except Unauthenticated:
+                    return  # the browser comes again, and is told why it may not
                 if event is None:
                     yield f": nothing new\nid: {place}\n\n"
                 else:

@@ -338,6 +338,17 @@ async def test_server_sent_events_go_on_after_the_last_one(house: House) -> None
         await resumed.aclose()
 
 
+async def test_a_stream_of_who_signed_out_tells_nothing_more(house: House) -> None:
+    async with house.client() as client:
+        stream = sse(client, "/v1/events/stream")
+        assert (await anext(stream)).event == {}
+        cookie = client.headers["Cookie"].removeprefix(f"{COOKIE}=")
+        house.sessions.end(house.sessions.verify(cookie))
+        await house.windows.write(looked(0, seen(0, 0)))
+        with pytest.raises(StopAsyncIteration):
+            await anext(stream)
+
+
 async def test_a_socket_tells_chosen_events_and_refuses_strangers(house: House) -> None:
     url = house.url.replace("http", "ws") + "/v1/events/ws"
     async with connect(f"{url}?class=car", additional_headers=house.headers()) as listener:
