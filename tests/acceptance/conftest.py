@@ -1,5 +1,6 @@
 """A whole Kilocam and simulated cameras as processes, and a real Chromium that looks at them."""
 
+import asyncio
 import json
 import os
 import re
@@ -9,18 +10,27 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 from tests.fakes.footage import Change, FootageSpec, Loss, Outage, Truth, store_footage
 from tests.fakes.postgres import open_directory
 
+from kilocam.cli.data import DataDir
+from kilocam.cli.installation import Installation
 from kilocam.core import CameraKey
+from kilocam.core.settings import Settings
+from kilocam.database import Database
+from kilocam.fleet import Keyring
 from kilocam.simulate import Ledger
+
+T = TypeVar("T")
 
 CHROMIUM = "/usr/bin/chromium"
 _ARGUMENTS = [
@@ -30,6 +40,8 @@ _ARGUMENTS = [
 _KILOCAM = [sys.executable, "-m", "kilocam"]
 _BOOT_S = 90.0
 _HOUR_AGO_S = 3 * 3600
+REFUSED = "rtsp://127.0.0.1:9/nobody"
+"""Nobody listens at the discard port."""
 
 
 class Process:
@@ -88,6 +100,23 @@ class House:
     ledger: Ledger
     hour: Hour
 
+    @property
+    def token(self) -> str:
+        """The administrator's."""
+        return (self.data / "admin-token").read_text().strip()
+
+    def write(self, work: Callable[[Database, Keyring], Coroutine[Any, Any, T]]) -> T:
+        """Do something with the database of this Kilocam, as a process beside it."""
+        installation = Installation(DataDir(self.data), Settings())
+
+        async def opened() -> T:
+            secrets = installation.database_secrets
+            async with Database(installation.shards, secrets) as database:
+                return await work(database, installation.keyring)
+
+        with ThreadPoolExecutor(1) as apart:  # this thread's loop is the browser's
+            return apart.submit(asyncio.run, opened()).result()
+
     def postgres(self) -> list[int]:
         """The database's processes, the postmaster first."""
         file = self.data / "postgres" / "cluster" / "postmaster.pid"
@@ -132,8 +161,9 @@ def house() -> Iterator[House]:
         try:
             first = cameras.said(r'"ready": "(rtsp://[^"]+/cam/)0"')
             config = folder / "kilocam.toml"
+            urls = {f"cam-{n}": f"{first}{n}" for n in range(4)} | {"refused": REFUSED}
             config.write_text(
-                "".join(f'[[camera]]\nid = "cam-{n}"\nurl = "{first}{n}"\n' for n in range(4))
+                "".join(f'[[camera]]\nid = "{id_}"\nurl = "{url}"\n' for id_, url in urls.items())
             )
             kilocam = Process(
                 ["up", "--config", str(config), "--data", str(folder / "data"), "--http",

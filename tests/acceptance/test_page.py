@@ -7,15 +7,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
-from urllib.request import urlopen
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import av
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, WebSocket, expect
 from tests.acceptance.conftest import House
 
-from kilocam.core import format_time
+from kilocam.analyse import BoxAt, ObjectSeen, WindowResult, event_id
+from kilocam.bus import Position
+from kilocam.core import Window, format_time
+from kilocam.database import Database
+from kilocam.fleet import CameraInput, Fleet, Keyring, Role
+from kilocam.insight import Windows
 from kilocam.media import read_frame_number
 
 pytestmark = pytest.mark.timeout(400)
@@ -34,6 +40,17 @@ GRAB = """async video => {
     const now = Number(video.dataset.now ?? 0);
     return { at, now, png: canvas.toDataURL("image/png") };
 }"""
+FIELD = "API token or sign-in link"
+PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+WIDER = """() => {
+    const most = document.documentElement.clientWidth;
+    const wide = [...document.querySelectorAll("body *")].filter(
+        each => each.getBoundingClientRect().right > most + 0.5);
+    const names = wide.map(each => `${each.tagName}.${each.className}`);
+    return document.documentElement.scrollWidth > most || innerWidth > 390
+        ? [document.documentElement.scrollWidth, ...names] : [];
+}"""
+THOUSAND = [f"wall-{number:04}" for number in range(1000)]
 PAST = "at => Number(document.querySelector('[data-testid=moment]').dataset.now) >= at"
 SHOWS = "video => video.readyState >= 2 && !video.seeking && video.videoWidth > 0"
 
@@ -51,7 +68,7 @@ class Grabbed:
 
 def grab(page: Page, name: str) -> Grabbed:
     """The picture a video shows right now."""
-    handle = page.get_by_test_id(name).element_handle()
+    handle = page.get_by_test_id(name).first.element_handle()
     assert handle is not None
     page.wait_for_function(SHOWS, arg=handle)
     taken: dict[str, Any] = handle.evaluate(GRAB)
@@ -115,6 +132,180 @@ def test_a_link_that_was_used_is_refused_in_words(
     page = context.new_page()
     page.goto(house.link)
     expect(page.get_by_role("alert")).to_contain_text("used already")
+    expect(page.get_by_text("kilocam link")).to_be_visible()  # where a new one comes from
+    page.get_by_label(FIELD).fill(house.token)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_test_id("summary")).to_be_visible()
+    context.close()
+
+
+def test_a_token_signs_in_and_signing_out_ends_it_everywhere(
+    chromium: Browser, house: House
+) -> None:
+    context = chromium.new_context()
+    page = context.new_page()
+    page.goto(f"{house.url}/#/camera/cam-1")
+    page.get_by_label(FIELD).fill("kct.default.0000000000.wrong")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("alert")).to_contain_text("The token is not known here")
+    page.get_by_label(FIELD).fill(house.token)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="cam-1")).to_be_visible()  # where the address pointed
+    [cookie] = context.cookies()
+    stolen = Request(
+        f"{house.url}/v1/session", headers={"Cookie": f"{cookie['name']}={cookie['value']}"}
+    )
+    assert cookie["httpOnly"]
+    with urlopen(stolen) as answer:
+        assert answer.status == 200
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_role("heading", name="Sign in to Kilocam")).to_be_visible()
+    with pytest.raises(HTTPError, match="401"):
+        urlopen(stolen)
+    context.close()
+
+
+def test_a_refused_camera_shows_its_reason(signed_in: Page, house: House) -> None:
+    signed_in.goto(f"{house.url}/#/")
+    reason = "127.0.0.1:9 refuses connections; is the camera on, and is this its RTSP port?"
+    expect(signed_in.get_by_test_id("tile-refused")).to_contain_text(reason)
+    signed_in.get_by_role("button", name="Not recording: 1").click()
+    expect(signed_in.get_by_test_id("tile-cam-0")).to_have_count(0)
+    signed_in.get_by_test_id("tile-refused").click()
+    expect(signed_in.get_by_test_id("stage")).to_contain_text(reason)
+    signed_in.keyboard.press("Escape")
+    signed_in.get_by_role("button", name="Not recording: 1").click()
+    expect(signed_in.get_by_test_id("tile-cam-0")).to_be_visible()
+
+
+def see(house: House, label: str, at_us: int) -> None:
+    """Two seconds of the stored hour in which something was seen."""
+    key = house.hour.key
+    box = BoxAt(at_us=at_us + 1_000_000, box=(0.25, 0.25, 0.25, 0.5), score=0.9)
+    event = event_id(key, at_us, 0)
+    seen = ObjectSeen(event_id=event, opens=True, label=label, still=False, boxes=(box,))
+    result = WindowResult(
+        window=Window(
+            tenant=key.tenant, camera=key.camera, start_us=at_us, end_us=at_us + 2_000_000
+        ),
+        version="test", partition=key.partition, position=Position(7, at_us), looked_us=at_us,
+        objects=(seen,), changed=None, stages={},
+    )  # fmt: skip
+    house.write(lambda database, _: Windows(database, "test").write(result))
+
+
+def test_events_are_shown_as_they_come_and_their_pictures_play(
+    signed_in: Page, house: House
+) -> None:
+    start_us = house.hour.truth.spec.start_us
+    see(house, "truck", start_us + 60_000_000)
+    signed_in.goto(f"{house.url}/#/events")
+    cards = signed_in.get_by_test_id("event")
+    expect(cards).to_have_count(1)
+    see(house, "person", start_us + 120_000_000)
+    expect(cards).to_have_count(2)  # it came by itself
+    expect(cards.first).to_contain_text("person")
+    picture = cards.first.get_by_role("img")
+    handle = picture.element_handle()
+    signed_in.wait_for_function("image => image.complete && image.naturalWidth > 0", arg=handle)
+    cards.first.get_by_role("button", name="Play person").click()
+    shown = grab(signed_in, "clip")
+    later = "video => video.currentTime > 2 && !video.error"
+    signed_in.wait_for_function(later, arg=signed_in.get_by_test_id("clip").element_handle())
+    assert shown.number in numbers_near(house, start_us + 121_000_000, 4_000_000)
+
+    search = signed_in.get_by_role("searchbox")
+    search.fill("truck at the hour")
+    expect(cards).to_have_count(1)
+    expect(cards.first).to_contain_text("truck")
+    search.fill("truck on 31 february")
+    expect(signed_in.get_by_role("alert")).to_contain_text("there is no 31 february")
+    expect(cards).to_have_count(0)
+    search.fill("")
+    expect(cards).to_have_count(2)
+    cards.first.get_by_role("link").click()
+    expect(signed_in.get_by_role("heading", name="hour")).to_be_visible()
+    assert grab(signed_in, "past").number is not None
+
+
+@pytest.mark.parametrize("path", ["", "#/events", "#/camera/cam-0", "#/camera/refused", "past"])
+def test_a_phone_scrolls_in_one_direction_only(
+    signed_in: Page, chromium: Browser, house: House, path: str
+) -> None:
+    """390 CSS pixels; sideways there is nothing to find, on any view."""
+    if path == "past":
+        path = f"#/camera/hour?at={format_time(house.hour.truth.spec.start_us + 1_250_000_000)}"
+    context = chromium.new_context(**PHONE, storage_state=signed_in.context.storage_state())  # type: ignore[arg-type]  # the keys are those of the call
+    page = context.new_page()
+    page.goto(f"{house.url}/{path}")
+    page.get_by_role("button", name="Sign out").wait_for()
+    page.wait_for_timeout(2500)
+    assert page.evaluate(WIDER) == []
+    context.close()
+
+
+def test_signing_in_fits_a_phone(chromium: Browser, house: House) -> None:
+    context = chromium.new_context(**PHONE)  # type: ignore[arg-type]  # as above
+    page = context.new_page()
+    page.goto(f"{house.url}/#/link-refused")
+    page.get_by_label(FIELD).wait_for()
+    assert page.evaluate(WIDER) == []
+    context.close()
+
+
+def test_a_wall_of_a_thousand_cameras_plays_no_more_than_can_be_seen(
+    chromium: Browser, house: House
+) -> None:
+    async def add(database: Database, keyring: Keyring) -> str:
+        fleet = Fleet(database, keyring)
+        await fleet.ensure_tenant("many", actor="test")
+        cameras = [CameraInput(id=id_, url="rtsp://h/", enabled=False) for id_ in THOUSAND]
+        await fleet.declare("many", cameras, actor="test")
+        made = await fleet.tokens.create("many", Role.VIEWER, actor="test")
+        return made.secret
+
+    context = chromium.new_context(viewport={"width": 1280, "height": 800})
+    page = context.new_page()
+    status = {"state": "recording", "since": None, "reason": "", "bitrate_bps": 1, "fps": 5,
+              "last_packet_at": None}  # fmt: skip
+    said = {"items": [{"id": id_, "status": status} for id_ in THOUSAND], "next_cursor": None}
+    page.route("**/v1/status*", lambda route: route.fulfill(json=said))  # as if all were recorded
+    sockets: list[WebSocket] = []
+
+    def opened(socket: WebSocket) -> None:  # the library cannot keep a list's own method
+        sockets.append(socket)
+
+    page.on("websocket", opened)
+
+    def connected() -> int:
+        return sum(not socket.is_closed() for socket in sockets)
+
+    def playing() -> list[str]:
+        names = "all => all.map(each => each.dataset.testid)"
+        found: list[str] = page.locator("video").evaluate_all(names)
+        return found
+
+    page.goto(house.url)
+    page.get_by_label(FIELD).fill(house.write(add))
+    page.keyboard.press("Enter")
+    expect(page.get_by_test_id("summary")).to_have_text("1000 of 1000 cameras recording")
+    expect(page.locator(".tile")).to_have_count(1000)
+    page.wait_for_timeout(1500)
+    assert 0 < len(playing()) <= 24
+    assert playing()[0] == "live-wall-0000"
+    most = 0
+    for _ in range(30):
+        page.mouse.wheel(0, 1500)
+        page.wait_for_timeout(100)
+        most = max(most, len(playing()), connected())
+    page.keyboard.press("End")
+    page.wait_for_timeout(2500)
+    expect(page.get_by_test_id("tile-wall-0999")).to_be_in_viewport()
+    assert "live-wall-0999" in playing()
+    assert max(most, len(playing()), connected()) <= 24
+    assert all(name > "live-wall-0900" for name in playing())
+    page.get_by_role("searchbox").fill("0500")
+    expect(page.locator(".tile")).to_have_count(1)
     context.close()
 
 
@@ -122,7 +313,7 @@ def test_live_pictures_change_and_are_at_most_two_seconds_behind(
     signed_in: Page, house: House
 ) -> None:
     signed_in.goto(f"{house.url}/#/")
-    expect(signed_in.get_by_test_id("summary")).to_have_text("4 of 4 cameras recording")
+    expect(signed_in.get_by_test_id("summary")).to_have_text("4 of 5 cameras recording")
     for camera in range(4):
         grab(signed_in, f"live-cam-{camera}")
     seen = list(live_samples(signed_in, 0))

@@ -123,7 +123,7 @@ def make_app(gateway: Gateway) -> FastAPI:
     app.add_middleware(BodyLimit)
     app.add_middleware(RequestLog, meter=RequestMeter(gateway.metrics))
     _mount_health(app, identity, gateway.health)
-    mount_session(app, gateway.sessions, identity, gateway.limit)
+    mount_session(app, gateway.tokens, gateway.sessions, identity, gateway.limit)
     mount(app, gateway.catalogue, identity.caller)
     mount_media(app, gateway.playback, gateway.limit)
     LivePictures(gateway.playback, gateway.cameras, identity, translator).mount(app)

@@ -12,7 +12,7 @@ from kilocam.api.catalogue import Caller
 from kilocam.api.limits import RateLimit
 from kilocam.api.problems import Problem, unauthenticated
 from kilocam.core import check_id
-from kilocam.fleet import Principal, Sessions, Tokens, Unauthenticated
+from kilocam.fleet import Principal, Session, Sessions, Tokens, Unauthenticated
 
 COOKIE = "kilocam_session"
 _SAFE = frozenset({"GET", "HEAD"})
@@ -47,18 +47,41 @@ class Identity:
         return Caller(tenant=principal.tenant_for(wanted), principal=principal)
 
     async def _principal(self, request: HTTPConnection) -> Principal:
-        header = request.headers.get("authorization", "")
-        kind, _, bearer = header.partition(" ")
-        if kind.lower() == "bearer" and bearer.strip():
-            return await self._tokens.authenticate(bearer.strip())
-        cookie = request.cookies.get(COOKIE)
-        if cookie is None:
+        if bearer := _bearer(request):
+            return await self._tokens.authenticate(bearer)
+        session = self.session(request)
+        if session is None:
             raise unauthenticated(
                 "sign in first: send 'Authorization: Bearer TOKEN', or open the sign-in link that "
-                "the server printed at its start"
+                "the server printed at its start (`kilocam link` prints a new one)"
             )
+        return session.principal
+
+    def check_still(self, request: HTTPConnection) -> None:
+        """Raise `Unauthenticated` when the session that a long answer began with is over.
+
+        Needs no database and does not count; a token is not asked for again.
+        """
+        if not _bearer(request):
+            self.session(request)
+
+    def session(self, request: HTTPConnection) -> Session | None:
+        """The session of the cookie; None without a cookie.
+
+        Raises:
+            Problem: 403, another site's page uses the cookie.
+            Unauthenticated: the session is over, or none of ours.
+        """
+        cookie = request.cookies.get(COOKIE)
+        if cookie is None:
+            return None
         _refuse_cross_site(request)
-        return self._sessions.verify(cookie).principal
+        return self._sessions.verify(cookie)
+
+
+def _bearer(request: HTTPConnection) -> str:
+    kind, _, bearer = request.headers.get("authorization", "").partition(" ")
+    return bearer.strip() if kind.lower() == "bearer" else ""
 
 
 def address(request: HTTPConnection) -> str:

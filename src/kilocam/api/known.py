@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Protocol
 
 from kilocam.core import CameraKey, check_id
-from kilocam.fleet import Fleet
+from kilocam.fleet import Fleet, NotFound
 
 
 class RecordedCameras(Protocol):
@@ -34,6 +34,28 @@ class KnownCameras:
         self._recorded = recorded
         self._stored = stored
         self._fleet = fleet
+
+    async def unknown(self, tenant: str, cameras: Collection[str]) -> tuple[str, ...]:
+        """Those of `cameras` of which neither a recorder nor the log nor the fleet knows.
+
+        Raises:
+            ConfigError: an id is malformed.
+            Unavailable: nobody but the database could know it, and that is away.
+        """
+        recorded = await self._recorded.figures()
+        keys = [CameraKey(tenant, check_id("camera", camera)) for camera in cameras]
+        keys = [key for key in keys if key not in recorded]
+        if keys:
+            stored = await asyncio.to_thread(self._stored)
+            keys = [key for key in keys if key not in stored]
+        return tuple([key.camera for key in keys if not await self._in_fleet(key)])
+
+    async def _in_fleet(self, key: CameraKey) -> bool:
+        try:
+            await self._fleet.camera(key.tenant, key.camera)
+        except NotFound:
+            return False
+        return True
 
     async def key(self, tenant: str, camera: str) -> CameraKey:
         """The camera's key.

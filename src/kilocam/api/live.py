@@ -77,7 +77,11 @@ class LivePictures:
         caller = await self._identity.caller(socket)
         caller.need(Role.VIEWER, "watch_live")
         key = await self._cameras.key(caller.tenant, str(socket.path_params["id"]))
-        await send_until_gone(socket, _send(socket, self._playback.live(key)))
+        await send_until_gone(
+            socket,
+            _send(socket, self._playback.live(key)),
+            lambda: self._identity.check_still(socket),
+        )
 
 
 async def _send(socket: WebSocket, messages: AsyncIterator[LiveMessage]) -> None:

@@ -14,6 +14,7 @@ from starlette.types import Send
 from typing_extensions import override
 
 from kilocam.api.catalogue import Binary, Caller, Catalogue, Operation
+from kilocam.api.texts import check_texts
 
 Authenticate = Callable[[Request], Awaitable[Caller]]
 _Op = Operation[BaseModel, object]
@@ -63,6 +64,7 @@ def _endpoint(operation: _Op, authenticate: Authenticate) -> Callable[..., Await
         who.need(operation.needs, operation.name)
         sent = given.pop("body", None)
         values = {**given, **({n: getattr(sent, n) for n in others} if sent is not None else {})}
+        check_texts({fields[name].alias or name: value for name, value in values.items()})
         taken = operation.takes.model_construct(_fields_set=_set(sent, given), **values)
         return await _answer(operation, await operation.call(who, taken))
 

@@ -1,21 +1,34 @@
-"""Sign-in on the page: a one-time link becomes a session cookie (contract: `/v1/session`)."""
+"""Sign-in on the page: a one-time link or an API token becomes a session cookie (`/v1/session`).
 
+A link needs no database, a token does unless it was seen within the last hour.
+"""
+
+import asyncio
 from email.utils import formatdate
+from typing import Annotated, Self
 
 from fastapi import FastAPI
+from pydantic import Field, model_validator
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from kilocam.api.catalogue import Model
 from kilocam.api.identity import COOKIE, Identity, address
 from kilocam.api.limits import RateLimit
-from kilocam.fleet import Sessions, Unauthenticated
+from kilocam.fleet import Principal, Sessions, Tokens, Unauthenticated
 
 
 class SignIn(Model):
-    """The secret part of a sign-in link."""
+    """One of the two secrets."""
 
-    link: str
+    link: Annotated[str, Field(repr=False, description="The secret part of a link.")] = ""
+    token: Annotated[str, Field(repr=False, description="An API token.")] = ""
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if bool(self.link.strip()) == bool(self.token.strip()):
+            raise ValueError("give either 'link' or 'token'")
+        return self
 
 
 class SessionOut(Model):
@@ -26,13 +39,15 @@ class SessionOut(Model):
     subject: str
 
 
-def mount_session(app: FastAPI, sessions: Sessions, identity: Identity, limit: RateLimit) -> None:
+def mount_session(
+    app: FastAPI, tokens: Tokens, sessions: Sessions, identity: Identity, limit: RateLimit
+) -> None:
     """Add sign-in, sign-out and who-am-I."""
 
-    def signed_in(link: str, request: Request, response: Response) -> None:
-        limit.take(address(request))
-        principal = sessions.redeem(link)
-        text = sessions.issue(principal)
+    def let_in(
+        principal: Principal, request: Request, response: Response, until_us: int | None = None
+    ) -> None:
+        text = sessions.issue(principal, until_us=until_us)
         response.set_cookie(
             COOKIE,
             text,
@@ -45,9 +60,10 @@ def mount_session(app: FastAPI, sessions: Sessions, identity: Identity, limit: R
     @app.get("/v1/session/link", include_in_schema=False)
     async def follow(link: str, request: Request) -> Response:
         """A person opens the link that the server printed; the page follows without it."""
+        limit.take(address(request))
         response = RedirectResponse("/", status_code=303)
         try:
-            signed_in(link, request, response)
+            let_in(await asyncio.to_thread(sessions.redeem, link), request, response)
         except Unauthenticated:
             if "text/html" not in request.headers.get("accept", ""):
                 raise
@@ -55,11 +71,20 @@ def mount_session(app: FastAPI, sessions: Sessions, identity: Identity, limit: R
             return RedirectResponse("/#/link-refused", status_code=303)
         return response
 
-    @app.post("/v1/session", operation_id="sign_in", summary="Sign in with a one-time link.")
+    @app.post(
+        "/v1/session",
+        operation_id="sign_in",
+        summary="Sign in with an API token or a one-time link.",
+    )
     async def sign_in(body: SignIn, request: Request) -> Response:
-        """A program or the page itself redeems a link."""
+        """A program or the page itself; guesses count for the address."""
+        limit.take(address(request))
         response = JSONResponse({"signed_in": True})
-        signed_in(body.link, request, response)
+        if link := body.link.strip():
+            let_in(await asyncio.to_thread(sessions.redeem, link), request, response)
+        else:
+            token = await tokens.recognise(body.token.strip())
+            let_in(token.principal, request, response, token.expires_us)
         return response
 
     @app.get("/v1/session", operation_id="who_am_i", summary="Who is signed in.")
@@ -71,10 +96,17 @@ def mount_session(app: FastAPI, sessions: Sessions, identity: Identity, limit: R
         )
 
     @app.delete("/v1/session", operation_id="sign_out", summary="Sign out.", status_code=204)
-    async def sign_out() -> Response:
-        """Forget the cookie."""
+    async def sign_out(request: Request) -> Response:
+        """The session opens nothing any more, whoever has its cookie."""
+        limit.take(address(request))
+        try:
+            session = identity.session(request)
+        except Unauthenticated:
+            session = None  # over already
+        if session is not None:
+            await asyncio.to_thread(sessions.end, session)
         response = Response(status_code=204)
-        response.delete_cookie(COOKIE)
+        response.delete_cookie(COOKIE, httponly=True, samesite="lax")
         return response
 
 

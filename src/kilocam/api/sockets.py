@@ -4,7 +4,7 @@ A problem is told as its JSON object, then the socket closes with 4000 + its sta
 """
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any
 
@@ -12,24 +12,37 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from kilocam.api.problems import Problem
 
+STILL_S = 3.0
+"""So soon after signing out the last picture is sent."""
 SEND_S = 20.0
 """Who takes nothing for so long has gone without a word."""
 _REASON_BYTES = 120
 """A close frame holds 123 bytes of reason (RFC 6455 section 5.5)."""
 
 
-async def send_until_gone(socket: WebSocket, sending: Coroutine[Any, Any, None]) -> None:
-    """Run `sending` until it ends or the other side goes; raises what `sending` raises."""
+async def send_until_gone(
+    socket: WebSocket, sending: Coroutine[Any, Any, None], still: Callable[[], None]
+) -> None:
+    """Run `sending` until it ends or the other side goes; raises what `sending` raises.
+
+    `still` is asked now and then whether the other side may go on; it raises when not.
+    """
     telling = asyncio.create_task(sending)
     listening = asyncio.create_task(_until_gone(socket))
     try:
-        await asyncio.wait({telling, listening}, return_when=asyncio.FIRST_COMPLETED)
+        while not await _first_of(telling, listening):
+            still()
     finally:
         for task in (telling, listening):
             task.cancel()
         await asyncio.wait({telling, listening})
     if not telling.cancelled():
         telling.result()
+
+
+async def _first_of(*tasks: asyncio.Task[None]) -> set[asyncio.Task[None]]:
+    done, _ = await asyncio.wait(tasks, timeout=STILL_S, return_when=asyncio.FIRST_COMPLETED)
+    return done
 
 
 async def refuse(socket: WebSocket, problem: Problem) -> None:

@@ -15,11 +15,13 @@ from starlette.responses import Response, StreamingResponse
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from kilocam.api.identity import Identity
-from kilocam.api.operations.events import Restricted, event_out, filter_of
+from kilocam.api.known import KnownCameras
+from kilocam.api.operations.events import Restricted, event_out, filter_of, refuse_unknown
 from kilocam.api.problems import Problem, Translator
 from kilocam.api.sockets import SEND_S, close, refuse, send_until_gone
+from kilocam.api.texts import check_texts
 from kilocam.core import KilocamError
-from kilocam.fleet import Role
+from kilocam.fleet import Role, Unauthenticated
 from kilocam.insight import Cursor, Event, EventFilter, Feed, Unavailable, admits
 
 QUIET_S = 15.0
@@ -35,15 +37,23 @@ class EventStreams:
 
     Args:
         feed: where news come from.
+        cameras: which there are.
         identity: recognises callers, and refuses another site's use of a cookie.
         translator: turns errors into problems.
         listeners: at most so many at once.
     """
 
     def __init__(
-        self, feed: Feed, identity: Identity, translator: Translator, *, listeners: int = LISTENERS
+        self,
+        feed: Feed,
+        cameras: KnownCameras,
+        identity: Identity,
+        translator: Translator,
+        *,
+        listeners: int = LISTENERS,
     ) -> None:
         self._feed = feed
+        self._cameras = cameras
         self._identity = identity
         self._translator = translator
         self._listeners = listeners
@@ -67,7 +77,7 @@ class EventStreams:
         """Server-sent events (WHATWG HTML, section 9.2)."""
         tenant, wanted, after = await self._begin(request, "stream_events")
         return StreamingResponse(
-            self._sse(tenant, wanted, after),
+            self._sse(request, self._news(tenant, wanted, after)),
             media_type="text/event-stream",
             headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
         )
@@ -77,7 +87,11 @@ class EventStreams:
         await socket.accept()
         try:
             tenant, wanted, after = await self._begin(socket, "events_socket")
-            await send_until_gone(socket, _tell(socket, self._news(tenant, wanted, after)))
+            await send_until_gone(
+                socket,
+                _tell(socket, self._news(tenant, wanted, after)),
+                lambda: self._identity.check_still(socket),
+            )
         except KilocamError as error:
             await refuse(socket, self._translator.problem(error))
         except TimeoutError:
@@ -92,7 +106,9 @@ class EventStreams:
         caller = await self._identity.caller(connection)
         caller.need(Role.VIEWER, operation)
         asked = connection.query_params
+        check_texts(asked)
         wanted = filter_of(Restricted(camera=asked.get("camera", ""), label=asked.get("class", "")))
+        refuse_unknown(caller.tenant, await self._cameras.unknown(caller.tenant, wanted.cameras))
         place = connection.headers.get("last-event-id") or asked.get("after")
         after = Cursor.parse(place) if place else await self._feed.now_at(caller.tenant)
         if self._listening >= self._listeners:
@@ -119,9 +135,13 @@ class EventStreams:
         finally:
             self._listening -= 1
 
-    async def _sse(self, tenant: str, wanted: EventFilter, after: Cursor) -> AsyncIterator[str]:
-        async with aclosing(self._news(tenant, wanted, after)) as news:
+    async def _sse(self, request: Request, news: _News) -> AsyncIterator[str]:
+        async with aclosing(news):
             async for place, event in news:
+                try:
+                    self._identity.check_still(request)
+                except Unauthenticated:
+                    return  # the browser comes again, and is told why it may not
                 if event is None:
                     yield f": nothing new\nid: {place}\n\n"
                 else:
@@ -140,6 +160,8 @@ def _json(event: Event) -> str:
     return event_out(event).model_dump_json(by_alias=True)
 
 
-def mount_streams(app: FastAPI, feed: Feed, identity: Identity, translator: Translator) -> None:
+def mount_streams(
+    app: FastAPI, feed: Feed, cameras: KnownCameras, identity: Identity, translator: Translator
+) -> None:
     """Add server-sent events and the WebSocket to the gateway."""
-    EventStreams(feed, identity, translator).mount(app)
+    EventStreams(feed, cameras, identity, translator).mount(app)

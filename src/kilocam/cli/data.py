@@ -66,6 +66,11 @@ class DataDir:
         return self.root / "admin-token"
 
     @property
+    def signed_out(self) -> Path:
+        """Sign-ins that are over before they expire, mode 600."""
+        return self.root / "signed-out.json"
+
+    @property
     def address(self) -> Path:
         """Where the gateway listens, for commands on this machine."""
         return self.run / "address"

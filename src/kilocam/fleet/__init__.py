@@ -22,6 +22,7 @@ from kilocam.fleet.fleet import Fleet
 from kilocam.fleet.keys import Key, Keyring, Use
 from kilocam.fleet.sealing import Seal
 from kilocam.fleet.sessions import Session, Sessions
+from kilocam.fleet.spent import Spent
 from kilocam.fleet.tokens import Tokens
 from kilocam.fleet.values import (
     DEFAULT_TENANT,
@@ -66,6 +67,7 @@ __all__ = [
     "Seal",
     "Session",
     "Sessions",
+    "Spent",
     "Tenant",
     "Token",
     "Tokens",

@@ -9,6 +9,8 @@ from kilocam.fleet.errors import Invalid, Unsealable
 from kilocam.fleet.sealing import Seal
 from kilocam.fleet.values import UNSET, Assignment, Camera, CameraChange, CameraInput
 
+_KEEP_MOST_US = 36_525 * 86_400_000_000
+
 
 def shown(row: Row) -> Camera:
     """A stored camera as it may be seen."""
@@ -29,6 +31,8 @@ class CameraStates:
         """
         if camera.keep_us is not None and camera.keep_us <= 0:
             raise Invalid(f"camera {camera.id!r}: keep must be longer than nothing, for example 7d")
+        if camera.keep_us is not None and camera.keep_us > _KEEP_MOST_US:
+            raise Invalid(f"camera {camera.id!r}: keep is longer than 100 years: shorten it")
         context = f"{tenant}/{camera.id}"
         detect = camera.detect_url and check_address(camera.id, camera.detect_url)
         return {

@@ -11,11 +11,14 @@ KilocamError
     └── Unavailable      the database is away; try again later
 """
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from kilocam import database
 from kilocam.core import ConfigError, KilocamError
+
+_log = logging.getLogger(__name__)
 
 
 class FleetError(KilocamError):
@@ -58,9 +61,14 @@ def fleet_errors() -> Iterator[None]:
     except database.UnknownTenant as error:
         raise NotFound(str(error)) from error
     except database.Conflict as error:
-        raise Conflict(f"{error}; read it again and repeat") from error
+        raise Conflict(
+            "somebody else changed the same thing at the same moment: read it again and repeat"
+        ) from error
     except database.Rejected as error:
-        raise Invalid(str(error)) from error
+        _log.warning("refused: %s", error)  # in words that help nobody outside
+        raise Invalid(
+            "a value cannot be kept: it is too large, or holds a character that no text can hold"
+        ) from error
     except (database.DatabaseUnavailable, database.TookTooLong) as error:
         raise Unavailable(str(error)) from error
     except ConfigError as error:

@@ -103,9 +103,10 @@ class Fleet:
         data = {**self._states.state(tenant, camera), "declared": declared}
         aggregate = f"camera/{camera.id}"
         async with self._for(tenant) as transaction:
+            # The version first: who adds the same camera meanwhile is either seen or takes it.
+            version = 1 + await transaction.fetchval(sql("last_version"), tenant, aggregate)
             if await transaction.fetchrow(sql("camera"), tenant, camera.id):
                 raise Conflict(f"camera {camera.id!r} exists already in tenant {tenant!r}")
-            version = 1 + await transaction.fetchval(sql("last_version"), tenant, aggregate)
             await append(
                 transaction, tenant=tenant, aggregate=aggregate, version=version,
                 kind=CAMERA_ADDED, data=data, actor=actor,

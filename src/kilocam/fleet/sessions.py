@@ -1,8 +1,8 @@
 """Sign-ins as short signed texts: recognised with a key alone, while every database is dead.
 
 `kcs.<key id>.<base64url of JSON claims>.<base64url of HMAC-SHA256>`; the MAC covers all before it.
-A session cannot be taken back before it expires, so it is short and renewed while it is used; the
-one-time link that `kilocam up` prints is the same thing with another use.
+The one-time link that `kilocam up` prints is the same thing with another use. What is over before
+it expires (a link that was used, a session that was signed out) is remembered until then: `Spent`.
 """
 
 import base64
@@ -15,6 +15,7 @@ from typing import Literal
 from kilocam.core import Clock, SystemClock
 from kilocam.fleet.errors import Unauthenticated
 from kilocam.fleet.keys import Keyring, Use
+from kilocam.fleet.spent import Spent
 from kilocam.fleet.values import Principal, Role
 
 SESSION_US = 12 * 3_600_000_000
@@ -22,6 +23,10 @@ LINK_US = 600_000_000
 _PREFIX = "kcs"
 _LONGEST = 1000
 Purpose = Literal["session", "link"]
+_EXPIRED: dict[Purpose, str] = {
+    "session": "the sign-in has expired: sign in again",
+    "link": "the sign-in link has expired: `kilocam link` on the server prints a new one",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,44 +39,63 @@ class Session:
 
 
 class Sessions:
-    """Makes and recognises sign-ins; holds nothing but which links were used here."""
+    """Makes and recognises sign-ins.
 
-    def __init__(self, keyring: Keyring, clock: Clock | None = None) -> None:
+    Args:
+        keyring: signs them.
+        clock: tells when they expire.
+        spent: those that are over before; by default remembered by this process alone.
+    """
+
+    def __init__(
+        self, keyring: Keyring, clock: Clock | None = None, spent: Spent | None = None
+    ) -> None:
         self._keyring = keyring
         self._clock = clock or SystemClock()
-        self._used: dict[str, int] = {}
+        self._spent = Spent(clock=self._clock) if spent is None else spent
 
-    def issue(self, principal: Principal, *, ttl_us: int = SESSION_US) -> str:
-        """A session for `principal`, to stand in a cookie."""
-        return self._make(principal, ttl_us, "session")
+    def issue(self, principal: Principal, *, until_us: int | None = None) -> str:
+        """A session for `principal`, to stand in a cookie; it ends at `until_us` at the latest."""
+        until = self._clock.wall_us() + SESSION_US
+        return self._make(principal, until if until_us is None else min(until, until_us), "session")
 
     def issue_link(self, principal: Principal, *, ttl_us: int = LINK_US) -> str:
         """A one-time sign-in for `principal`, to stand in a link."""
-        return self._make(principal, ttl_us, "link")
+        return self._make(principal, self._clock.wall_us() + ttl_us, "link")
 
     def verify(self, text: str) -> Session:
         """Who signed in.
 
         Raises:
-            Unauthenticated: it is not ours, was altered, or has expired.
+            Unauthenticated: it is not ours, was altered, has expired, or was ended.
         """
-        return self._check(text, "session")
+        session = self._check(text, "session")
+        if session.id in self._spent or _everywhere(session.principal) in self._spent:
+            raise Unauthenticated("this session was ended: sign in again")
+        return session
 
     def redeem(self, link: str) -> Principal:
-        """Who the one-time link is for; it works once in this process, and until it expires.
+        """Who the one-time link is for; it works once. May block.
 
         Raises:
             Unauthenticated: it is not ours, was altered, has expired, or was used.
         """
         session = self._check(link, "link")
-        now = self._clock.wall_us()
-        self._used = {used: until for used, until in self._used.items() if until > now}
-        if session.id in self._used:
-            raise Unauthenticated("the sign-in link was used already: restart or take a new one")
-        self._used[session.id] = session.expires_us
+        if not self._spent.add(session.id, session.expires_us):
+            raise Unauthenticated(
+                "the sign-in link was used already: `kilocam link` on the server prints a new one"
+            )
         return session.principal
 
-    def _make(self, principal: Principal, ttl_us: int, purpose: Purpose) -> str:
+    def end(self, session: Session) -> None:
+        """Sign out: the session opens nothing any more. May block."""
+        self._spent.add(session.id, session.expires_us)
+
+    def end_all(self, principal: Principal) -> None:
+        """End every session of this subject, for ever: its token was revoked. May block."""
+        self._spent.add(_everywhere(principal), self._clock.wall_us() + SESSION_US)
+
+    def _make(self, principal: Principal, until_us: int, purpose: Purpose) -> str:
         key = self._keyring.newest(Use.SESSION)
         claims = {
             "id": secrets.token_hex(8),
@@ -79,7 +103,7 @@ class Sessions:
             "tenant": principal.tenant,
             "role": principal.role,
             "subject": principal.subject,
-            "until": self._clock.wall_us() + ttl_us,
+            "until": until_us,
         }
         body = f"{_PREFIX}.{key.id}.{_encode(json.dumps(claims, separators=(',', ':')).encode())}"
         return f"{body}.{_encode(_mac(key.secret, body))}"
@@ -94,11 +118,16 @@ class Sessions:
             raise Unauthenticated("the sign-in is not valid here: sign in again")
         claims = json.loads(_decode(parts[2]))  # ours, as the MAC says
         if claims["for"] != purpose or claims["until"] <= self._clock.wall_us():
-            raise Unauthenticated("the sign-in has expired: sign in again")
+            raise Unauthenticated(_EXPIRED[purpose])
         principal = Principal(
             tenant=claims["tenant"], role=Role(claims["role"]), subject=claims["subject"]
         )
         return Session(id=claims["id"], principal=principal, expires_us=claims["until"])
+
+
+def _everywhere(principal: Principal) -> str:
+    """The name of all sessions of a subject; no session's id has a slash."""
+    return f"{principal.tenant}/{principal.subject}"
 
 
 def _mac(secret: bytes, body: str) -> bytes:

@@ -36,6 +36,7 @@ _FRESH_US = 30_000_000
 _BELIEVED_US = 3_600_000_000
 _REMEMBERED = 10_000
 _NAME_MOST = 200
+_EXPIRES_MOST_US = 36_525 * 86_400_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,8 @@ class Tokens:
             raise Invalid(f"the token's name is longer than {_NAME_MOST} characters: shorten it")
         if expires_us is not None and expires_us <= self._clock.wall_us():
             raise Invalid("the token would have expired already: choose a later time")
+        if expires_us is not None and expires_us > self._clock.wall_us() + _EXPIRES_MOST_US:
+            raise Invalid("the token would expire in more than 100 years: choose an earlier time")
         token_id, secret = secrets.token_hex(5), secrets.token_urlsafe(32)
         data = {"role": role, "name": name, "hash": _hash(secret), "expires_us": expires_us}
         async with self._for(tenant) as transaction:
@@ -87,8 +90,8 @@ class Tokens:
             )
         return page([_token(row) for row in rows], limit, lambda token: token.id)
 
-    async def revoke(self, tenant: str, token: str, *, actor: str) -> None:
-        """Ends a token: here at once, in other processes within 30 s.
+    async def revoke(self, tenant: str, token: str, *, actor: str) -> Principal:
+        """Ends a token, here at once, in other processes within 30 s; whom it stood for.
 
         Raises:
             NotFound: there is none with this id.
@@ -107,9 +110,14 @@ class Tokens:
         for text, known in list(self._known.items()):
             if (known.token.tenant, known.token.id) == (tenant, token):
                 del self._known[text]
+        return _without_hash(row).principal
 
     async def authenticate(self, bearer: str) -> Principal:
-        """Who brings this token.
+        """Who brings this token; raises as `recognise`."""
+        return (await self.recognise(bearer)).principal
+
+    async def recognise(self, bearer: str) -> Token:
+        """The token that somebody brings.
 
         Raises:
             Unauthenticated: it is malformed, unknown, expired or revoked.
@@ -131,7 +139,7 @@ class Tokens:
         token = known.token
         if token.expires_us is not None and token.expires_us <= self._clock.wall_us():
             raise Unauthenticated("the token has expired: make a new one")
-        return Principal(tenant=token.tenant, role=token.role, subject=f"token/{token.id}")
+        return token
 
     async def _look_up(self, bearer: str) -> Token:
         tenant, token_id, secret = _parts(bearer)
@@ -148,7 +156,7 @@ class Tokens:
             )
         if row["revoked_us"] is not None:
             raise Unauthenticated("the token was revoked: make a new one")
-        return _token({name: value for name, value in row.items() if name != "hash"})
+        return _without_hash(row)
 
     def _remember(self, text: str, known: _Known) -> None:
         self._known[text] = known
@@ -165,6 +173,10 @@ class Tokens:
 
 def _token(row: Row) -> Token:
     return Token(**{**row, "role": Role(row["role"])})
+
+
+def _without_hash(row: Row) -> Token:
+    return _token({name: value for name, value in row.items() if name != "hash"})
 
 
 def _hash(secret: str) -> str:

@@ -125,6 +125,11 @@ class Token:
     expires_us: int | None
     revoked_us: int | None
 
+    @property
+    def principal(self) -> "Principal":
+        """Who acts with it."""
+        return Principal(tenant=self.tenant, role=self.role, subject=f"token/{self.id}")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewToken:

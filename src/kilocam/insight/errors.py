@@ -9,11 +9,14 @@ KilocamError
     └── Refused      a window can never be kept
 """
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from kilocam import database
 from kilocam.core import KilocamError
+
+_log = logging.getLogger(__name__)
 
 
 class InsightError(KilocamError):
@@ -48,6 +51,9 @@ def insight_errors() -> Iterator[None]:
     except database.UnknownTenant as error:
         raise NotFound(str(error)) from error
     except database.Rejected as error:
-        raise Invalid(str(error)) from error
+        _log.warning("refused: %s", error)  # in words that help nobody outside
+        raise Invalid(
+            "a value cannot be kept: it is too large, or holds a character that no text can hold"
+        ) from error
     except (database.DatabaseUnavailable, database.TookTooLong) as error:
         raise Unavailable(str(error)) from error

@@ -87,12 +87,15 @@ class Insight:
     async def search(
         self, tenant: str, text: str, wanted: EventFilter, *, limit: int = 20
     ) -> tuple[Found, ...]:
-        """The events that fit a question in plain words best; `wanted` restricts them further."""
+        """The events that fit a question in plain words best; `wanted` restricts them further.
+
+        Raises:
+            Invalid: the question speaks of a time that cannot be read.
+        """
         _check_limit(limit)
         now_us = self._clock.wall_us()
         async with self._for(tenant) as transaction:
-            rows = await transaction.fetch(_sql("cameras"), tenant, now_us - _KNOWN_US)
-            cameras = [row["camera"] for row in rows]
+            cameras = await self._cameras(transaction, tenant, now_us)
             query = parse_query(text, cameras=cameras, now_us=now_us)
             narrowed = query.narrow(wanted)
             found = (
@@ -100,6 +103,11 @@ class Insight:
             )
         ranked = sorted(found, key=lambda each: (-each.score, -each.event.start_us, each.event.id))
         return tuple(ranked[:limit])
+
+    async def cameras(self, tenant: str) -> tuple[str, ...]:
+        """Cameras of which footage was offered of late, those that are removed too."""
+        async with self._for(tenant) as transaction:
+            return await self._cameras(transaction, tenant, self._clock.wall_us())
 
     async def counts(
         self, tenant: str, *, since_us: int, cameras: Sequence[str] = ()
@@ -132,6 +140,10 @@ class Insight:
                 _sql("changes"), tenant, after.transaction, after.event, _check_limit(limit)
             )
         return tuple(read_event(row) for row in rows)
+
+    async def _cameras(self, transaction: Transaction, tenant: str, now_us: int) -> tuple[str, ...]:
+        rows = await transaction.fetch(_sql("cameras"), tenant, now_us - _KNOWN_US)
+        return tuple(row["camera"] for row in rows)
 
     async def _find(
         self, transaction: Transaction, tenant: str, query: Query, wanted: EventFilter

@@ -1,7 +1,7 @@
 """A question in plain English words as filters, and what is left as words to look for.
 
 "people at the gate in the last 10 minutes" asks for the class person, the camera `gate` and a time.
-Pure: the cameras there are and the time now are handed in. Times are of UTC days.
+Pure: the cameras there are and the time now are handed in. Times are read by `query_time.py`.
 """
 
 import difflib
@@ -9,18 +9,10 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from kilocam.insight.query_time import read_time, refuse_unread
 from kilocam.insight.values import Event, EventFilter
 
-_DAY_US = 86_400_000_000
-_UNIT_US = {"second": 1_000_000, "minute": 60_000_000, "hour": 3_600_000_000, "day": _DAY_US}
-_SHORT = {"sec": "second", "min": "minute", "hr": "hour"}
-_LAST = re.compile(
-    r"\b(?:in |within |during |over )?(?:the )?(?:last|past)\s+(?:(\d{1,4}|few|couple of)\s+)?"
-    r"(second|sec|minute|min|hour|hr|day)s?\b"
-)
-_DAY = re.compile(r"\b(today|yesterday)\b")
 _WORD = re.compile(r"[a-z0-9][a-z0-9_'-]*")
-_FEW = 5
 _MOST_WORDS = 16
 _MOST_TEXT = 500
 
@@ -123,8 +115,12 @@ def admits(wanted: EventFilter, event: Event) -> bool:
 
 
 def parse_query(text: str, *, cameras: Sequence[str], now_us: int) -> Query:
-    """Read a question."""
-    rest, from_us, to_us = _time(text[:_MOST_TEXT].lower(), now_us)
+    """Read a question.
+
+    Raises:
+        Invalid: it speaks of a day that does not exist, or of a time in a way nobody understands.
+    """
+    rest, from_us, to_us = read_time(text[:_MOST_TEXT].lower(), now_us)
     words = _WORD.findall(rest)
     named, words = _cameras(words, cameras)
     labels: dict[str, None] = {}
@@ -135,6 +131,7 @@ def parse_query(text: str, *, cameras: Sequence[str], now_us: int) -> Query:
             labels.update(dict.fromkeys(GROUPS[known]))
         elif word not in _STOP:
             others[word] = None
+    refuse_unread(others)
     return Query(
         labels=tuple(labels),
         cameras=tuple(named),
@@ -142,25 +139,6 @@ def parse_query(text: str, *, cameras: Sequence[str], now_us: int) -> Query:
         to_us=to_us,
         words=tuple(others)[:_MOST_WORDS],
     )
-
-
-def _time(text: str, now_us: int) -> tuple[str, int | None, int | None]:
-    """The text without its phrase of time, and the time."""
-    if match := _LAST.search(text):
-        count, unit = match.groups()
-        many = int(count) if count and count.isdigit() else _FEW if count else 1
-        span_us = many * _UNIT_US[_SHORT.get(unit, unit)]
-        return _without(text, match), now_us - span_us, now_us
-    if match := _DAY.search(text):
-        midnight = now_us - now_us % _DAY_US
-        if match[1] == "today":
-            return _without(text, match), midnight, now_us
-        return _without(text, match), midnight - _DAY_US, midnight
-    return text, None, None
-
-
-def _without(text: str, match: re.Match[str]) -> str:
-    return f"{text[: match.start()]} {text[match.end() :]}"
 
 
 def _cameras(words: list[str], cameras: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -24,7 +24,7 @@ from kilocam.api.operations.tokens import TokenOperations
 from kilocam.core import CameraKey, GapCause, Piece, Session
 from kilocam.core.metrics import Metrics
 from kilocam.database import Database, Shard
-from kilocam.fleet import Fleet, Keyring, Principal, Role, Sessions, Use
+from kilocam.fleet import Fleet, Keyring, Principal, Role, Sessions, Spent, Use
 from kilocam.playback import CapabilityKeys, Playback
 from kilocam.record import Archive
 
@@ -123,14 +123,15 @@ async def open_house(
     replay = Replay(archive)
     key = keyring.newest(Use.CAPABILITY)
     capabilities = CapabilityKeys(current=key.id, keys={key.id: key.secret})
-    fleet, sessions = Fleet(database, keyring), Sessions(keyring)
+    fleet = Fleet(database, keyring)
+    sessions = Sessions(keyring, spent=Spent(folder / "signed-out.json"))
     async with Playback(archive, replay, capabilities) as playback:
         cameras = KnownCameras(board, archive.keys, fleet)
         catalogue = Catalogue()
         CameraOperations(fleet, board).enter(catalogue)
         LinkOperations(sessions).enter(catalogue)
         FootageOperations(playback, cameras).enter(catalogue)
-        TokenOperations(fleet).enter(catalogue)
+        TokenOperations(fleet, sessions).enter(catalogue)
 
         async def roles() -> Mapping[str, bool]:
             return {"recorder-0": True, "postgres": False}

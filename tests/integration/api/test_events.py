@@ -3,7 +3,7 @@
 import asyncio
 import json
 import socket
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from kilocam.analyse import SkipReason
-from kilocam.api import Catalogue, RateLimit
+from kilocam.api import Catalogue, KnownCameras, RateLimit
 from kilocam.api.app import PROBLEMS
 from kilocam.api.identity import COOKIE, Identity
 from kilocam.api.operations.events import INSIGHT_PROBLEMS, EventOperations
@@ -37,10 +37,11 @@ from kilocam.api.rest import mount
 from kilocam.api.streams import mount_streams
 from kilocam.core import CameraKey, format_time
 from kilocam.database import Room
-from kilocam.fleet import Fleet, Keyring, Principal, Role, Sessions
+from kilocam.fleet import CameraInput, Fleet, Keyring, Principal, Role, Sessions
 from kilocam.insight import Feed, Insight, Windows, make_days
 
 pytestmark = pytest.mark.asyncio
+SPAN = f"from={format_time(T0)}&to={format_time(T0 - S)}"
 FOREIGN = CameraKey("other", "gate")
 
 
@@ -64,6 +65,13 @@ class House:
         await self.windows.write(looked(3, seen(3, 3, key=FOREIGN), key=FOREIGN))
 
 
+class Recorded:
+    """One camera that a recorder speaks of."""
+
+    async def figures(self) -> Mapping[CameraKey, object]:
+        return {CameraKey("default", "street"): None}
+
+
 @pytest_asyncio.fixture
 async def house(postgres: PostgresServer, tmp_path: Path) -> AsyncIterator[House]:
     installation = Installation(postgres, (Room("fleet"), Room("insight")))
@@ -73,14 +81,17 @@ async def house(postgres: PostgresServer, tmp_path: Path) -> AsyncIterator[House
         await database.place("other")
         await make_days(control, NOW_US)
         insight, sessions = Insight(database), Sessions(keyring)
-        identity = Identity(Fleet(database, keyring).tokens, sessions, RateLimit())
+        fleet = Fleet(database, keyring)
+        await fleet.add_camera("default", CameraInput(id="yard", url="rtsp://h/"), actor="test")
+        cameras = KnownCameras(Recorded(), lambda: (), fleet)
+        identity = Identity(fleet.tokens, sessions, RateLimit())
         async with Feed(insight) as feed:
             app, catalogue = FastAPI(), Catalogue()
             translator = Translator({**PROBLEMS, **INSIGHT_PROBLEMS})
             install(app, translator)
-            EventOperations(insight, feed).enter(catalogue)
+            EventOperations(insight, feed, cameras).enter(catalogue)
             mount(app, catalogue, identity.caller)
-            mount_streams(app, feed, identity, translator)
+            mount_streams(app, feed, cameras, identity, translator)
             async with served(app) as url:
                 yield House(url, sessions, Windows(database, VERSION))
 
@@ -147,6 +158,7 @@ async def test_events_have_the_shape_of_the_contract(house: House) -> None:
         ({"class": "vehicle"}, ["truck"]),
         ({"class": "person,truck", "camera": "gate"}, ["truck", "person"]),
         ({"camera": "yard"}, []),
+        ({"camera": "street, yard"}, []),
         ({"from": format_time(T0 + 4 * S)}, []),
         ({"to": format_time(T0 + S)}, ["person"]),
         ({"text": "trucks"}, ["truck"]),
@@ -205,6 +217,17 @@ async def test_the_account_of_looks_is_exact(house: House) -> None:
         ("/v1/events?limit=0", 422, "limit: "),
         ("/v1/events?from=yesterday", 422, "from: "),
         ("/v1/events/1", 422, "id: "),
+        (f"/v1/events?{SPAN}", 422, "'to' is not after 'from'"),
+        ("/v1/events?camera=yard,ghost", 404, "camera 'ghost' does not exist in tenant 'default'"),
+        ("/v1/events?camera=ghost&zone=drive", 404, "camera 'ghost' does not exist"),
+        ("/v1/events?camera=a,b", 404, "cameras 'a', 'b' do not exist"),
+        ("/v1/events?camera=NO WAY", 422, "camera id 'NO WAY' is not valid"),
+        ("/v1/analysis?camera=ghost", 404, "camera 'ghost' does not exist"),
+        ("/v1/events/poll?camera=ghost&wait=0", 404, "camera 'ghost' does not exist"),
+        ("/v1/events/stream?camera=ghost", 404, "camera 'ghost' does not exist"),
+        ("/v1/events?text=a%00b", 422, "text: character 2 is U+0000, which no text can hold"),
+        ("/v1/events?class=%00", 422, "class: character 1 is U+0000"),
+        ("/v1/events/stream?class=%00", 422, "class: character 1 is U+0000"),
         ("/v1/events/00000000-0000-0000-0000-000000000000", 404, "does not exist"),
         ("/v1/events/poll?after=1", 422, "cursor '1' is not one of ours"),
         ("/v1/events/stream?after=1", 422, "cursor '1' is not one of ours"),
@@ -215,6 +238,36 @@ async def test_bad_requests_get_one_line(house: House, path: str, status: int, d
         answer = await client.get(path)
     assert answer.status_code == status
     assert detail in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "detail"),
+    [
+        ({"from": format_time(T0), "to": format_time(T0)}, 422, "'to' is not after 'from'"),
+        ({"cameras": ["yard", "ghost"]}, 404, "camera 'ghost' does not exist"),
+        ({"query": "a car on 31 february"}, 422, "there is no 31 february: mend the day, or write"),
+        ({"query": "a car at 5 pm"}, 422, "search cannot read the time '5 pm': write today, "),
+        ({"query": "a\0b"}, 422, "query: character 2 is U+0000"),
+        ({"classes": ["car", "\0"]}, 422, "classes: character 1 is U+0000"),
+    ],
+)
+async def test_a_search_that_cannot_be_taken_is_refused_in_words(
+    house: House, body: dict[str, object], status: int, detail: str
+) -> None:
+    await house.fill()
+    async with house.client() as client:
+        answer = await client.post("/v1/search", json={"query": "car", **body})
+    assert answer.status_code == status
+    assert detail in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("time", ["1900-01-01T00:00:00Z", "9999-12-30T23:59:59Z"])
+async def test_the_ends_of_time_are_no_error(house: House, time: str) -> None:
+    async with house.client() as client:
+        for path in ("/v1/events", "/v1/analysis"):
+            assert (await client.get(path, params={"from": time})).status_code == 200
+        ends = f"{10**18 - 1}-{'f' * 32}"
+        assert (await client.get("/v1/events", params={"cursor": ends})).status_code < 500
 
 
 async def test_another_tenants_events_are_neither_listed_nor_told(house: House) -> None:
@@ -283,6 +336,17 @@ async def test_server_sent_events_go_on_after_the_last_one(house: House) -> None
         assert (await anext(resumed)).event == {}
         assert (await anext(resumed)).event["class"] == "car"
         await resumed.aclose()
+
+
+async def test_a_stream_of_who_signed_out_tells_nothing_more(house: House) -> None:
+    async with house.client() as client:
+        stream = sse(client, "/v1/events/stream")
+        assert (await anext(stream)).event == {}
+        cookie = client.headers["Cookie"].removeprefix(f"{COOKIE}=")
+        house.sessions.end(house.sessions.verify(cookie))
+        await house.windows.write(looked(0, seen(0, 0)))
+        with pytest.raises(StopAsyncIteration):
+            await anext(stream)
 
 
 async def test_a_socket_tells_chosen_events_and_refuses_strangers(house: House) -> None:

@@ -1,5 +1,7 @@
 """Cameras and tokens over HTTP, on a real database."""
 
+import asyncio
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -8,6 +10,7 @@ import pytest_asyncio
 from tests.fakes.postgres import Installation
 from tests.integration.api.conftest import House, Stored, open_house
 
+from kilocam.api.identity import COOKIE
 from kilocam.api.operations.cameras import CameraFigures
 from kilocam.core import CameraKey, format_time
 from kilocam.fleet import Role
@@ -69,6 +72,48 @@ async def test_a_camera_shows_what_its_recorder_says(living: House) -> None:
     assert items[1]["status"]["state"] == "unknown"
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", "/v1/cameras", {**NEW, "keep": "99999999999999d"}),
+        ("POST", "/v1/cameras", {**NEW, "keep": "9" * 400 + "d"}),
+        ("POST", "/v1/cameras", {**NEW, "url": "rtsp://h/\0"}),
+        ("PATCH", "/v1/cameras/a%00", {"enabled": True}),
+        ("GET", "/v1/cameras/%00", None),
+        ("GET", "/v1/cameras?cursor=%00", None),
+        ("GET", "/v1/cameras/%00/snapshot.jpg", None),
+        ("POST", "/v1/tokens", {"role": "viewer", "name": "\0"}),
+        ("POST", "/v1/tokens", {"role": "viewer", "name": "\ud800"}),
+        ("POST", "/v1/tokens", {"role": "viewer", "expires_in": "99999999999999d"}),
+        ("POST", "/v1/tokens", {"role": "viewer", "expires_in": "9" * 400 + "d"}),
+        ("DELETE", "/v1/tokens/%00", None),
+        ("GET", "/v1/tokens?cursor=%00", None),
+    ],
+)
+async def test_no_answer_speaks_in_the_databases_words(
+    living: House, method: str, path: str, body: dict[str, object] | None
+) -> None:
+    content = None if body is None else json.dumps(body)
+    async with living.signed_in(role=Role.ADMIN) as client:
+        answer = await client.request(
+            method, path, content=content, headers={"content-type": "application/json"}
+        )
+    assert answer.status_code == 422, answer.text
+    detail = answer.json()["detail"]
+    for word in ("database", "argument", "encoding", "codec", "int64", "$", "constraint"):
+        assert word not in detail, detail
+
+
+async def test_of_two_who_add_the_same_one_is_told_in_our_words(living: House) -> None:
+    async with living.signed_in(role=Role.OPERATOR) as client:
+        answers = await asyncio.gather(*(client.post("/v1/cameras", json=NEW) for _ in range(4)))
+    statuses = sorted(answer.status_code for answer in answers)
+    assert statuses == [201, 409, 409, 409]
+    for answer in answers:
+        assert "constraint" not in answer.text
+        assert "first" not in answer.text
+
+
 async def test_pages_of_a_list_follow_each_other(living: House) -> None:
     async with living.signed_in(role=Role.OPERATOR) as client:
         for number in range(5):
@@ -99,6 +144,29 @@ async def test_a_token_opens_what_its_role_allows_until_it_is_revoked(living: Ho
     assert "token" not in listed[0]
     assert revoked.status_code == 204
     assert after.status_code == 401
+
+
+async def test_a_token_signs_in_until_it_is_revoked_or_expires(living: House) -> None:
+    async with living.signed_in(role=Role.ADMIN) as admin, living.client() as client:
+        made = (
+            await admin.post("/v1/tokens", json={"role": "operator", "expires_in": "1h"})
+        ).json()
+        signed = await client.post("/v1/session", json={"token": f" {made['token']}\n"})
+        who = (await client.get("/v1/session")).json()
+        added = await client.post("/v1/cameras", json=NEW)
+        cookie = signed.headers["set-cookie"]
+        until = living.sessions.verify(client.cookies[COOKIE]).expires_us
+        await admin.delete(f"/v1/tokens/{made['id']}")
+        after = await client.get("/v1/session")
+        again = await client.post("/v1/session", json={"token": made["token"]})
+    assert who == {"tenant": "default", "role": "operator", "subject": f"token/{made['id']}"}
+    assert added.status_code == 201
+    assert "HttpOnly" in cookie
+    assert "samesite=lax" in cookie.lower()
+    assert made["token"] not in signed.text + cookie
+    assert format_time(until) == made["expires"]
+    assert (after.status_code, again.status_code) == (401, 401)
+    assert "was revoked" in again.json()["detail"]
 
 
 async def test_a_camera_nobody_ever_heard_of_is_not_found(living: House) -> None:

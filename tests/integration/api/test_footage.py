@@ -249,5 +249,26 @@ async def test_states_are_told_while_the_database_is_dead(house: House) -> None:
     async with house.signed_in() as client:
         told = (await client.get("/v1/status")).json()
         listed = await client.get("/v1/cameras")
-    assert [(c["id"], c["status"]["state"]) for c in told["cameras"]] == [("gate", "recording")]
+    assert [(c["id"], c["status"]["state"]) for c in told["items"]] == [("gate", "recording")]
+    assert told["next_cursor"] is None
     assert listed.status_code == 503
+
+
+async def test_states_of_a_thousand_cameras_come_in_pages(house: House) -> None:
+    figures = CameraFigures(
+        state="recording", since_us=SPEC.start_us, reason="", bitrate_bps=1, fps=10.0,
+        last_packet_us=SPEC.start_us,
+    )  # fmt: skip
+    ids = [f"cam-{number:04}" for number in range(1000)]
+    house.board.known.update({CameraKey("default", id_): figures for id_ in ids})
+    seen: list[str] = []
+    pages, cursor = 0, None
+    async with house.signed_in() as client:
+        while pages == 0 or cursor:
+            query = {"limit": "400", **({"cursor": cursor} if cursor else {})}
+            page = (await client.get("/v1/status", params=query)).json()
+            seen += [camera["id"] for camera in page["items"]]
+            cursor, pages = page["next_cursor"], pages + 1
+        default = (await client.get("/v1/status")).json()
+    assert (seen, pages) == (ids, 3)
+    assert len(default["items"]) == 500

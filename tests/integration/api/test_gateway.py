@@ -213,6 +213,44 @@ async def test_a_link_signs_in_once(house: House) -> None:
     assert "used already" in assert_problem(again)["detail"]
 
 
+async def test_signing_out_ends_the_session_whoever_has_its_cookie(house: House) -> None:
+    async with house.signed_in() as client, house.signed_in() as neighbour:
+        thief = {"Cookie": f"{COOKIE}={client.cookies[COOKIE]}"}
+        before = await client.get("/v1/session")
+        out = await client.delete("/v1/session")
+        again = await client.delete("/v1/session")
+        async with house.client() as other:
+            after = await other.get("/v1/session", headers=thief)
+            socket = await other.get("/v1/cameras/gate/footage?from=x", headers=thief)
+        assert (await neighbour.get("/v1/session")).status_code == 200
+    assert (before.status_code, out.status_code, again.status_code) == (200, 204, 204)
+    assert "was ended: sign in again" in assert_problem(after)["detail"]
+    assert socket.status_code == 401
+
+
+async def test_another_site_can_sign_nobody_out(house: House) -> None:
+    async with house.signed_in() as client:
+        answer = await client.delete("/v1/session", headers={"Origin": "https://evil.example"})
+        assert (await client.get("/v1/session")).status_code == 200
+    assert answer.status_code == 403
+
+
+async def test_a_sign_in_names_one_secret_and_a_wrong_one_is_refused_in_words(
+    house: House,
+) -> None:
+    link = house.sessions.issue_link(Principal(tenant="t", role=Role.VIEWER, subject="user/a"))
+    async with house.client() as client:
+        for body in ({}, {"link": "", "token": " "}, {"link": link, "token": "kct.a.b.c"}):
+            problem = assert_problem(await client.post("/v1/session", json=body))
+            assert problem["status"] == 422
+            assert "give either 'link' or 'token'" in problem["detail"]
+        wrong = assert_problem(await client.post("/v1/session", json={"token": "secret"}))
+        dead = assert_problem(await client.post("/v1/session", json={"token": "kct.t.b.c"}))
+    assert wrong["status"] == 401
+    assert "begins with 'kct.'" in wrong["detail"]
+    assert dead["status"] == 503  # only the database could know it
+
+
 async def test_another_sites_form_may_not_act_with_the_cookie(house: House) -> None:
     async with house.signed_in(role=Role.ADMIN) as client:
         answer = await client.post(

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from tests.integration.api.conftest import Served
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
 
 from kilocam.api.identity import COOKIE
 from kilocam.fleet import Role
@@ -25,6 +26,12 @@ async def told(socket: ClientConnection) -> dict[str, object]:
     assert isinstance(message, str)
     problem: dict[str, object] = json.loads(message)
     return problem
+
+
+async def to_the_end(socket: ClientConnection) -> None:
+    async with asyncio.timeout(10):
+        async for _ in socket:
+            pass
 
 
 async def closed(socket: ClientConnection) -> int:
@@ -56,6 +63,18 @@ async def test_a_stranger_is_told_to_sign_in(served: Served) -> None:
     async with watch(served, Cookie="") as socket:
         assert (await told(socket))["status"] == 401
         assert await closed(socket) == 4401
+
+
+async def test_signing_out_ends_what_is_being_watched(served: Served) -> None:
+    session = served.house.cookie()
+    async with watch(served, Cookie=f"{COOKIE}={session}") as socket, watch(served) as neighbour:
+        await socket.recv()
+        served.house.sessions.end(served.house.sessions.verify(session))
+        with pytest.raises(ConnectionClosed, match="was ended: sign in again"):
+            await to_the_end(socket)
+        assert socket.close_code == 4401
+        assert "mime" in json.loads(await neighbour.recv())
+        assert neighbour.close_code is None
 
 
 async def test_another_sites_page_may_not_use_the_cookie(served: Served) -> None:

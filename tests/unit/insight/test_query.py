@@ -2,6 +2,7 @@
 
 import pytest
 
+from kilocam.insight.errors import Invalid
 from kilocam.insight.query import GROUPS, Query, parse_query
 from kilocam.insight.values import EventFilter
 
@@ -41,12 +42,49 @@ def test_words_for_classes_are_understood(text: str, labels: tuple[str, ...]) ->
         ("past 2 hrs", (NOW - 7_200_000_000, NOW)),
         ("last hour", (NOW - 3_600_000_000, NOW)),
         ("over the last few days", (NOW - 5 * DAY, NOW)),
+        ("last week", (NOW - 7 * DAY, NOW)),
+        ("on 2024-10-01", (19_997 * DAY, 19_998 * DAY)),
+        ("on 2 october", (19_998 * DAY, 19_999 * DAY)),
+        ("2nd of oct 2024", (19_998 * DAY, 19_999 * DAY)),
+        ("October 2, 2024", (19_998 * DAY, 19_999 * DAY)),
+        ("on 5 october", (19_635 * DAY, 19_636 * DAY)),
+        ("on the 29th of february", (19_782 * DAY, 19_783 * DAY)),
+        ("on friday", (20_000 * DAY, NOW)),
+        ("last friday", (19_993 * DAY, 19_994 * DAY)),
+        ("on thursday", (19_999 * DAY, 20_000 * DAY)),
+        ("on 2030-01-01", (21_915 * DAY, 21_915 * DAY + 1)),
     ],
 )
 def test_phrases_of_time_are_understood(text: str, span: tuple[int, int]) -> None:
     query = ask(f"person {text} at the gate")
     assert (query.from_us, query.to_us) == span
     assert query.words == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("31 february", "there is no 31 february:"),
+        ("on 29 february 2025", "there is no 29 february 2025:"),
+        ("0 may", "there is no 0 may:"),
+        ("2024-02-31", "there is no 31 february 2024:"),
+        ("2024-13-01", "there is no 2024-13-01:"),
+        ("at 10:30", "cannot read the time '10:30':"),
+        ("at 5pm", "cannot read the time '5pm':"),
+        ("on 24.11.2026", "cannot read the time '24.11.2026':"),
+        ("10 minutes ago", "cannot read the time 'ago':"),
+        ("this morning", "cannot read the time 'morning':"),
+        ("in february", "cannot read the time 'february':"),
+    ],
+)
+def test_a_time_that_cannot_be_read_is_refused_and_not_dropped(text: str, told: str) -> None:
+    with pytest.raises(Invalid, match=told):
+        ask(f"person {text} at the gate")
+
+
+def test_a_camera_may_be_called_by_a_word_of_time() -> None:
+    query = parse_query("person at the night yard", cameras=["night-yard"], now_us=NOW)
+    assert query.cameras == ("night-yard",)
 
 
 @pytest.mark.parametrize(

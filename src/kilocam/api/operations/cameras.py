@@ -11,6 +11,7 @@ from kilocam.core import CameraKey, format_time, parse_duration
 from kilocam.fleet import UNSET, Camera, CameraChange, CameraInput, Fleet, Role
 
 CameraId = Annotated[str, Field(description="The camera's id, unique in its tenant.")]
+Keep = Annotated[str | None, Field(max_length=30, description="Retention, such as 30d.")]
 Limit = Annotated[int, Field(ge=1, le=500, description="At most so many items.")]
 
 
@@ -77,9 +78,10 @@ class CameraStateOut(Model):
 
 
 class FleetStatusOut(Model):
-    """What recorders say of the tenant's cameras."""
+    """What recorders say of the tenant's cameras, a page of it."""
 
-    cameras: list[CameraStateOut]
+    items: list[CameraStateOut]
+    next_cursor: str | None
 
 
 class ListCameras(Model):
@@ -87,6 +89,13 @@ class ListCameras(Model):
 
     cursor: str | None = None
     limit: Limit = 100
+
+
+class ListStates(Model):
+    """Which page."""
+
+    cursor: str | None = None
+    limit: Limit = 500
 
 
 class OneCamera(Model):
@@ -102,7 +111,7 @@ class AddCamera(Model):
     url: Annotated[str, Field(description="rtsp://user:password@host/path; recorded.")]
     detect_url: Annotated[str, Field(description="Analysed; empty: the same.")] = ""
     transport: Literal["tcp"] = "tcp"
-    keep: Annotated[str | None, Field(description="Retention, such as 30d.")] = None
+    keep: Keep = None
     enabled: bool = True
 
 
@@ -113,7 +122,7 @@ class ChangeCamera(Model):
     url: str = ""
     detect_url: str = ""
     transport: Literal["tcp"] = "tcp"
-    keep: str | None = None
+    keep: Keep = None
     enabled: bool = True
     version: Annotated[int | None, Field(description="The version the change is based on.")] = None
 
@@ -147,7 +156,7 @@ class CameraOperations:
         add(Operation(
             name="get_status", summary="How each recorded camera is; needs no database.",
             method="GET", path="/v1/status", needs=Role.VIEWER,
-            takes=Nothing, gives=FleetStatusOut, call=self.status,
+            takes=ListStates, gives=FleetStatusOut, call=self.status,
         ))  # fmt: skip
         add(Operation(
             name="get_camera", summary="One camera with its state.",
@@ -165,15 +174,15 @@ class CameraOperations:
             takes=OneCamera, gives=Nothing, call=self.remove,
         ))  # fmt: skip
 
-    async def status(self, caller: Caller, given: Nothing) -> FleetStatusOut:  # noqa: ARG002
-        """All cameras that are recorded; asks no database, so it answers when that is dead."""
+    async def status(self, caller: Caller, given: ListStates) -> FleetStatusOut:
+        """Cameras that are recorded, by id; asks no database, so it answers when that is dead."""
         figures = await self._states.figures()
+        after = given.cursor or ""
+        keys = sorted(k for k in figures if k.tenant == caller.tenant and k.camera > after)
+        shown = keys[: given.limit]
         return FleetStatusOut(
-            cameras=[
-                CameraStateOut(id=key.camera, status=_status(figures[key]))
-                for key in sorted(figures)
-                if key.tenant == caller.tenant
-            ]
+            items=[CameraStateOut(id=key.camera, status=_status(figures[key])) for key in shown],
+            next_cursor=shown[-1].camera if len(keys) > len(shown) else None,
         )
 
     async def list(self, caller: Caller, given: ListCameras) -> CameraList:

@@ -1,5 +1,6 @@
 """Events, search, and how much of the footage was looked at."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated
 from urllib.parse import quote
@@ -8,7 +9,8 @@ from uuid import UUID
 from pydantic import Field
 
 from kilocam.api.catalogue import Caller, Catalogue, Model, Operation
-from kilocam.api.operations.footage import Moment
+from kilocam.api.known import KnownCameras
+from kilocam.api.operations.footage import Moment, check_order
 from kilocam.api.problems import Problem
 from kilocam.core import KilocamError, format_time, now_us
 from kilocam.fleet import Role
@@ -189,9 +191,10 @@ class AnalysisOut(Model):
 class EventOperations:
     """The operations on what was seen."""
 
-    def __init__(self, insight: Insight, feed: Feed) -> None:
+    def __init__(self, insight: Insight, feed: Feed, cameras: KnownCameras) -> None:
         self._insight = insight
         self._feed = feed
+        self._cameras = cameras
 
     def enter(self, catalogue: Catalogue) -> None:
         """Put them into the catalogue."""
@@ -224,6 +227,8 @@ class EventOperations:
 
     async def list(self, caller: Caller, given: ListEvents) -> EventList:
         """A page of events."""
+        check_order(given.start, given.end)
+        await self._check(caller.tenant, names(given.camera))
         if given.zone:
             return EventList(items=[], next_cursor=None)
         wanted = replace(filter_of(given), from_us=given.start, to_us=given.end, text=given.text)
@@ -235,6 +240,7 @@ class EventOperations:
 
     async def poll(self, caller: Caller, given: PollEvents) -> Changes:
         """Changes after a place; empty when none came in time."""
+        await self._check(caller.tenant, names(given.camera))
         if given.after:
             after = Cursor.parse(given.after)
         else:
@@ -256,6 +262,8 @@ class EventOperations:
 
     async def search(self, caller: Caller, given: Search) -> ResultList:
         """What fits best."""
+        check_order(given.start, given.end)
+        await self._check(caller.tenant, given.cameras)
         wanted = EventFilter(
             cameras=given.cameras,
             labels=given.classes,
@@ -267,6 +275,7 @@ class EventOperations:
 
     async def analysis(self, caller: Caller, given: AnalysisIn) -> AnalysisOut:
         """The accounts."""
+        await self._check(caller.tenant, names(given.camera))
         since_us = now_us() - _DAY_US if given.start is None else given.start
         counts = await self._insight.counts(
             caller.tenant, since_us=since_us, cameras=names(given.camera)
@@ -280,6 +289,26 @@ class EventOperations:
             looked=sum(each.looked for each in counts),
             skipped=skipped,
             cameras=[_account(each) for each in counts],
+        )
+
+    async def _check(self, tenant: str, cameras: Sequence[str]) -> None:
+        """Refuse cameras that nobody knows; what was seen by one that is removed stays."""
+        unknown = await self._cameras.unknown(tenant, cameras)
+        if unknown:
+            seen = await self._insight.cameras(tenant)
+            refuse_unknown(tenant, [camera for camera in unknown if camera not in seen])
+
+
+def refuse_unknown(tenant: str, cameras: Sequence[str]) -> None:
+    """Raise 404 if there are any: an answer of nothing would say that nothing was seen."""
+    if cameras:
+        many = len(cameras) > 1
+        raise Problem(
+            404,
+            "not-found",
+            f"{'cameras' if many else 'camera'} {', '.join(map(repr, cameras))} "
+            f"{'do' if many else 'does'} not exist in tenant {tenant!r}: "
+            "GET /v1/cameras lists those that do",
         )
 
 

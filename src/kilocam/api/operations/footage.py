@@ -197,9 +197,19 @@ class FootageOperations:
             raise _nothing(f"{error}{reason}", gaps) from None
 
 
+def check_order(from_us: int | None, to_us: int | None) -> None:
+    """Refuse a range that ends before it begins; one that is open has no order."""
+    if from_us is not None and to_us is not None and to_us <= from_us:
+        raise Problem(
+            422,
+            "invalid",
+            f"'to' is not after 'from': {format_time(to_us)} is not after {format_time(from_us)}; "
+            "swap or mend them",
+        )
+
+
 def _check_range(from_us: int, to_us: int, longest_us: int) -> None:
-    if to_us <= from_us:
-        raise Problem(422, "invalid", "'to' is not after 'from'; swap or mend them")
+    check_order(from_us, to_us)
     if to_us - from_us > longest_us:
         hours = longest_us // _HOUR_US
         raise Problem(422, "invalid", f"the range is longer than {hours} h; ask for parts of it")

@@ -1,12 +1,13 @@
 """API tokens: make, list, revoke."""
 
+import asyncio
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from kilocam.api.catalogue import Caller, Catalogue, Model, Nothing, Operation
 from kilocam.core import format_time, now_us, parse_duration
-from kilocam.fleet import Fleet, Role, Token
+from kilocam.fleet import Fleet, Role, Sessions, Token
 
 
 class CreateToken(Model):
@@ -14,7 +15,9 @@ class CreateToken(Model):
 
     role: Literal["admin", "operator", "viewer", "service"]
     name: Annotated[str, Field(description="What it is for.")] = ""
-    expires_in: Annotated[str | None, Field(description="Such as 30d; never if not given.")] = None
+    expires_in: Annotated[
+        str | None, Field(max_length=30, description="Such as 30d; never if not given.")
+    ] = None
 
 
 class TokenOut(Model):
@@ -58,8 +61,9 @@ class OneToken(Model):
 class TokenOperations:
     """The operations on tokens."""
 
-    def __init__(self, fleet: Fleet) -> None:
+    def __init__(self, fleet: Fleet, sessions: Sessions) -> None:
         self._tokens = fleet.tokens
+        self._sessions = sessions
 
     def enter(self, catalogue: Catalogue) -> None:
         """Put them into the catalogue."""
@@ -94,8 +98,9 @@ class TokenOperations:
         return TokenList(items=[_shown(t) for t in page.items], next_cursor=page.next_cursor)
 
     async def revoke(self, caller: Caller, given: OneToken) -> Nothing:
-        """The token opens nothing any more."""
-        await self._tokens.revoke(caller.tenant, given.id, actor=caller.actor)
+        """The token opens nothing any more, nor does a session that began with it."""
+        whose = await self._tokens.revoke(caller.tenant, given.id, actor=caller.actor)
+        await asyncio.to_thread(self._sessions.end_all, whose)
         return Nothing()
 
 

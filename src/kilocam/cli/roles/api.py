@@ -26,7 +26,7 @@ from kilocam.cli.child import Child
 from kilocam.cli.installation import RECORDER, Installation
 from kilocam.cli.messages import SCHEMAS, bus_target
 from kilocam.database import Database
-from kilocam.fleet import Fleet, Keyring, Sessions, Use
+from kilocam.fleet import Fleet, Keyring, Sessions, Spent, Use
 from kilocam.insight import Bell, Feed, Insight
 from kilocam.playback import CapabilityKeys, Playback
 from kilocam.ranges import RangesClient, SocketLiveView
@@ -91,20 +91,21 @@ async def main(child: Child) -> None:
                 _capability_keys(installation.keyring),
             )
         )
+        spent = Spent(installation.data.signed_out)
+        sessions, limit = Sessions(installation.keyring, spent=spent), RateLimit()
         board = BoardReader(installation.data.run)
         cameras = KnownCameras(board, archive.keys, fleet)
         catalogue = Catalogue()
         CameraOperations(fleet, board).enter(catalogue)
         LinkOperations(Sessions(installation.keyring)).enter(catalogue)
         FootageOperations(playback, cameras).enter(catalogue)
-        TokenOperations(fleet).enter(catalogue)
+        TokenOperations(fleet, sessions).enter(catalogue)
         bus = await stack.enter_async_context(
             Bus(bus_target(child.config), SCHEMAS, name=child.name)
         )
         insight = Insight(database)
         feed = await stack.enter_async_context(Feed(insight, _bell(bus)))
-        EventOperations(insight, feed).enter(catalogue)
-        sessions, limit = Sessions(installation.keyring), RateLimit()
+        EventOperations(insight, feed, cameras).enter(catalogue)
         app = make_app(
             Gateway(
                 catalogue=catalogue,
@@ -122,7 +123,7 @@ async def main(child: Child) -> None:
             )
         )
         identity = Identity(fleet.tokens, sessions, limit)
-        mount_streams(app, feed, identity, Translator(PROBLEMS))
+        mount_streams(app, feed, cameras, identity, Translator(PROBLEMS))
         await _serve(child, app)
 
 

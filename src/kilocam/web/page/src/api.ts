@@ -38,30 +38,32 @@ async function call<T>(path: string, options: RequestInit = {}): Promise<T> {
   return (answer.status === 204 ? undefined : await answer.json()) as T;
 }
 
-/** Every camera of the tenant, from the database. */
-export async function cameras(): Promise<Camera[]> {
-  const found: Camera[] = [];
+type Page<T> = { items: T[]; next_cursor: string | null };
+
+/** All items of a list that comes in pages. */
+async function all<T>(path: string): Promise<T[]> {
+  const found: T[] = [];
   let cursor: string | null = null;
   do {
     const query: string = cursor ? `&cursor=${encodeURIComponent(cursor)}` : "";
-    const page: { items: Camera[]; next_cursor: string | null } = await call(
-      `/v1/cameras?limit=500${query}`,
-    );
+    const page: Page<T> = await call(`${path}?limit=500${query}`);
     found.push(...page.items);
     cursor = page.next_cursor;
   } while (cursor);
   return found;
 }
 
-/** What recorders say; answers while the database is dead. */
-export const status = async (): Promise<Camera[]> =>
-  (await call<{ cameras: Camera[] }>("/v1/status")).cameras;
+/** Every camera of the tenant, from the database. */
+export const cameras = (): Promise<Camera[]> => all("/v1/cameras");
 
-export const signIn = (link: string): Promise<void> =>
+/** What recorders say; answers while the database is dead. */
+export const status = (): Promise<Camera[]> => all("/v1/status");
+
+export const signIn = (secret: { link: string } | { token: string }): Promise<void> =>
   call("/v1/session", {
     method: "POST",
     headers: { "content-type": "application/json" },
-    body: JSON.stringify({ link }),
+    body: JSON.stringify(secret),
   });
 
 export const signOut = (): Promise<void> => call("/v1/session", { method: "DELETE" });
@@ -115,9 +117,7 @@ export type Found = {
   clip_url: string;
 };
 
-export const events = (
-  cursor: string | null,
-): Promise<{ items: Seen[]; next_cursor: string | null }> =>
+export const events = (cursor: string | null): Promise<Page<Seen>> =>
   call(`/v1/events?limit=48${cursor ? `&cursor=${encodeURIComponent(cursor)}` : ""}`);
 
 export const search = async (query: string, signal: AbortSignal): Promise<Found[]> =>
@@ -130,10 +130,11 @@ export const search = async (query: string, signal: AbortSignal): Promise<Found[
     })
   ).items;
 
-/** Calls `changed` when events were opened or extended, until the returned function is called. */
+/** Calls `changed` when events were opened or extended, until the returned function is called.
+ * Also once the stream is open: what came between the list and that moment is told by nobody. */
 export function followEvents(changed: () => void): () => void {
   const source = new EventSource("/v1/events/stream");
-  source.onmessage = changed;
+  source.onopen = source.onmessage = changed;
   for (const kind of ["event", "opened", "extended"]) source.addEventListener(kind, changed);
   return () => source.close();
 }

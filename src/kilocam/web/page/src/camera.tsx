@@ -1,7 +1,7 @@
 // One camera: live or a moment of the past above, its timeline below.
 import { useEffect, useRef, useState } from "preact/hooks";
 import { Camera, clipUrl, snapshotUrl } from "./api";
-import { LiveVideo, State } from "./picture";
+import { LiveVideo, State, Still, reasonOf, well } from "./picture";
 import { PastPlayer } from "./past";
 import { Gaps, Timeline, useFootage } from "./timeline";
 import { clock, day } from "./words";
@@ -103,15 +103,27 @@ export function CameraView({ id, camera, start }: Props) {
         <h1>{id}</h1>
         <State camera={camera} />
         <span class="spread" />
-        <a class="button" href={snapshotUrl(id, moment === null ? null : now)} target="_blank">
+        <a
+          class="button"
+          href={snapshotUrl(id, moment === null ? null : now)}
+          target="_blank"
+          title="This picture as a JPEG"
+        >
           Picture
         </a>
-        <a class="button" href={clipUrl(id, now - 30_000, now + 30_000)} target="_blank">
+        <a
+          class="button"
+          href={clipUrl(id, now - 30_000, now + 30_000)}
+          target="_blank"
+          title="Half a minute before and after, as an MP4"
+        >
           Clip ±30 s
         </a>
       </div>
-      <div class="stage">
-        {moment === null ? (
+      <div class="stage" data-testid="stage">
+        {moment === null && camera && !well(camera) ? (
+          <Still text={reasonOf(camera)} />
+        ) : moment === null ? (
           <LiveVideo id={id} />
         ) : (
           <PastVideo

@@ -1,6 +1,7 @@
 // What was seen: newest first as it comes, or what a search found; each picture plays in place.
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
-import { Box, events, followEvents, search } from "./api";
+import { ApiError, Box, events, followEvents, search } from "./api";
+import { moment } from "./words";
 
 const SETTLE_MS = 800; // several changes at once are one look
 const TYPING_MS = 300;
@@ -56,7 +57,12 @@ export function Events() {
         setList(next);
         setTrouble("");
       })
-      .catch((error: Error) => error.name === "AbortError" || setTrouble(error.message));
+      .catch((error: ApiError | DOMException) => {
+        if (error.name === "AbortError") return;
+        setTrouble(error.message);
+        // What was found before is no answer to a question that was refused.
+        if (error instanceof ApiError && error.status === 422) setList(null);
+      });
   }, []);
 
   useEffect(() => {
@@ -105,7 +111,7 @@ export function Events() {
           type="search"
           class="wide"
           aria-label="Search what was seen"
-          placeholder="What are you looking for? person at street-1 last 10 minutes"
+          placeholder="Search: person at gate last 10 minutes"
           value={query}
           onInput={(event) => setQuery(event.currentTarget.value)}
         />
@@ -115,6 +121,7 @@ export function Events() {
           {trouble}
         </p>
       )}
+      {!list && !trouble && <p class="note">Loading…</p>}
       {list && !list.cards.length && (
         <p class="note">
           {query.trim() ? "Nothing was found." : "Nothing was seen yet; it appears here by itself."}
@@ -126,8 +133,8 @@ export function Events() {
         ))}
       </div>
       {list?.more && (
-        <p class="bar">
-          <button onClick={older}>Older</button>
+        <p class="bar more">
+          <button onClick={older}>Show older ones</button>
         </p>
       )}
     </>
@@ -145,18 +152,29 @@ function EventCard({ card }: { card: Card }) {
     <article class="tile" data-testid="event">
       <div class="picture">
         {playing ? (
-          <video ref={video} src={card.clip} muted controls onEnded={() => setPlaying(false)} />
+          <video
+            ref={video}
+            data-testid="clip"
+            src={card.clip}
+            muted
+            controls
+            playsInline
+            onEnded={() => setPlaying(false)}
+          />
         ) : (
           <button class="frame" aria-label={`Play ${card.title}`} onClick={() => setPlaying(true)}>
             <img src={`${card.picture}&width=480`} alt={card.title} loading="lazy" />
             {card.box && <span class="box" style={place(card.box)} />}
+            <span class="play" aria-hidden="true">
+              ▶
+            </span>
           </button>
         )}
       </div>
       <footer>
         <b>{card.title}</b>
         <a href={`#/camera/${card.camera}?at=${card.start}`}>
-          {card.camera} · {new Date(card.start).toLocaleTimeString()}
+          {card.camera} · {moment(Date.parse(card.start))}
         </a>
       </footer>
     </article>

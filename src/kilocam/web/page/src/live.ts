@@ -5,6 +5,7 @@ const KEEP_S = 15;
 const FAR_S = 1.5; // further behind the newest picture than this: jump
 const NEAR_S = 0.6; // further behind than this: play a little faster
 const RETRY_MS = 2000;
+const RETRY_MOST_MS = 15_000; // whoever is refused for long asks seldom
 const HIDDEN_MS = 10_000;
 const QUEUE = 400;
 
@@ -14,6 +15,7 @@ export class LivePlayer {
   private buffer: SourceBuffer | null = null;
   private queue: ArrayBuffer[] = [];
   private retry = 0;
+  private wait = RETRY_MS;
   private hidden = 0;
   private closed = false;
   private readonly shownOrHidden = () => this.follow(!document.hidden);
@@ -68,12 +70,14 @@ export class LivePlayer {
       if (this.socket !== socket) return;
       this.socket = null;
       this.say(told || "No live picture; trying again");
-      this.retry = window.setTimeout(() => this.connect(), RETRY_MS);
+      this.retry = window.setTimeout(() => this.connect(), this.wait);
+      this.wait = Math.min(RETRY_MOST_MS, 1.5 * this.wait);
     };
     this.socket = socket;
   }
 
   private begin(mime: string): void {
+    this.wait = RETRY_MS;
     this.queue = [];
     this.buffer = null;
     if (!MediaSource.isTypeSupported(mime)) {

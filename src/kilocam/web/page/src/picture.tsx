@@ -19,16 +19,24 @@ export function LiveVideo({ id }: { id: string }) {
   );
 }
 
+/** The place of a picture that is not there, and why. */
+export function Still({ text }: { text: string }) {
+  return <div class="picture">{text && <div class="veil">{text}</div>}</div>;
+}
+
 export const well = (camera: Camera): boolean => camera.status.state === "recording";
+
+export const reasonOf = ({ status }: Camera): string => status.reason || `${words(status.state)}…`;
 
 export function State({ camera }: { camera: Camera | undefined }) {
   if (!camera) return null;
   const { status } = camera;
   const text = well(camera)
     ? `${rate(status.bitrate_bps)} · ${Math.round(status.fps)} fps`
-    : status.reason || words(status.state);
+    : words(status.state);
+  const mood = well(camera) ? "good" : status.reason ? "bad" : "";
   return (
-    <span class={`state ${well(camera) ? "good" : "bad"}`} title={text}>
+    <span class={`state ${mood}`} title={well(camera) ? text : reasonOf(camera)}>
       <i />
       {text}
     </span>

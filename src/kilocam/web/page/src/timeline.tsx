@@ -71,7 +71,7 @@ export function Timeline({ from, to, at, found, onScrub, onSeek, onZoom }: Props
         <div
           class="hint"
           data-testid="hint"
-          style={{ left: `${((pointed - from) / (to - from)) * 100}%` }}
+          style={{ "--at": `${((pointed - from) / (to - from)) * 100}%` }}
         >
           {clock(pointed)}
           {gap && <em> nothing recorded{isKnown(gap) && `: ${words(gap.cause)}`}</em>}

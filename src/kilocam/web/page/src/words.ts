@@ -14,6 +14,10 @@ export function day(time: number): string {
   return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
 }
 
+/** A moment as short as it is clear: without the day when that is today. */
+export const moment = (time: number): string =>
+  day(time) === day(Date.now()) ? clock(time) : `${day(time)} ${clock(time)}`;
+
 export function lasting(ms: number): string {
   const seconds = Math.round(ms / 1000);
   if (seconds < 60) return `${Math.max(1, seconds)} s`;
