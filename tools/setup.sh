@@ -6,7 +6,9 @@ setup() {
   set -eu
   lock="requirements/$1.txt"
   stamp=".venv/.kilocam-$1"
-  want=$(cat "$lock" pyproject.toml hatch_build.py tools/models.py tools/footage.py | sha256sum)
+  # The page is built when Kilocam is installed: a newer page is a reason to install it again.
+  want=$( (cat "$lock" pyproject.toml hatch_build.py tools/models.py tools/footage.py
+    find src/kilocam/web/page -name node_modules -prune -o -type f -print | sort | xargs cat) | sha256sum)
   [ "$(cat "$stamp" 2>/dev/null || true)" = "$want" ] && return 0
   python="${KILOCAM_PYTHON:-python3}"
   "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || {

@@ -47,7 +47,9 @@ def verify(keys: CapabilityKeys, token: str, resource: str, now_us: int) -> None
     if key is None or not expires_text.isascii() or not expires_text.isdigit():
         raise CapabilityRefused("this media link is not valid; reload the page for a new one")
     expires = int(expires_text[:12])
-    if not hmac.compare_digest(_mac(key, resource, expires).encode(), mac.encode()):
+    # A forger may send what is no Unicode; it is refused like all else.
+    given = mac.encode(errors="surrogatepass")
+    if not hmac.compare_digest(_mac(key, resource, expires).encode(), given):
         raise CapabilityRefused("this media link is not valid; reload the page for a new one")
     if now_us >= expires * PERIOD_US:
         raise CapabilityRefused(

@@ -2,7 +2,7 @@ from itertools import pairwise
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tests.fakes.footage import T0, FootageSpec, session_of
 
@@ -111,6 +111,7 @@ def test_an_init_name_is_read_or_refused(text: str) -> None:
 
 @settings(max_examples=100, deadline=None)
 @given(st.text(max_size=40), st.integers(0, 60), st.characters())
+@example(resource="", place=8, character="\ud800")
 def test_a_changed_token_is_refused(resource: str, place: int, character: str) -> None:
     token = sign(KEYS, resource, T0)
     changed = token[:place] + character + token[place + 1 :]

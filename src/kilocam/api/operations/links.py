@@ -29,7 +29,7 @@ class LinkOperations:
         ))  # fmt: skip
 
     async def create(self, caller: Caller, given: Nothing) -> LinkOut:  # noqa: ARG002 - none given
-        """A link for the caller, whose sign-in ends with the caller's own token."""
+        """A link for the caller; who signs in with it is out when the caller's token is revoked."""
         expires = format_time(now_us() + LINK_US)
         link = self._sessions.issue_link(caller.principal)
         return LinkOut(link=f"/v1/session/link?link={link}", expires=expires)

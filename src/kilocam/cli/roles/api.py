@@ -97,7 +97,7 @@ async def main(child: Child) -> None:
         cameras = KnownCameras(board, archive.keys, fleet)
         catalogue = Catalogue()
         CameraOperations(fleet, board).enter(catalogue)
-        LinkOperations(Sessions(installation.keyring)).enter(catalogue)
+        LinkOperations(sessions).enter(catalogue)
         FootageOperations(playback, cameras).enter(catalogue)
         TokenOperations(fleet, sessions).enter(catalogue)
         bus = await stack.enter_async_context(
