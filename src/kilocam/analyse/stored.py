@@ -13,14 +13,7 @@ from numpy.typing import NDArray
 
 from kilocam.analyse.errors import FootageError
 from kilocam.analyse.pictures import Footage
-from kilocam.bitstream import (
-    BitstreamError,
-    NalKind,
-    build_avc_config,
-    join_avcc,
-    nal_kind,
-    parse_sps,
-)
+from kilocam.bitstream import join_avcc
 from kilocam.core import Piece, PieceFlag, Session
 from kilocam.media import (
     DecodedPicture,
@@ -29,6 +22,7 @@ from kilocam.media import (
     Sample,
     VideoFormat,
     decode_all,
+    video_format,
 )
 from kilocam.rtsp import AccessUnit, StreamReader, UnitKind
 
@@ -133,7 +127,7 @@ def _of_session(footage: Iterable[tuple[Session, Piece]]) -> Iterator[_Coded]:
             if unit.track != reader.reference or unit.kind is not UnitKind.H264:
                 continue
             if unit.key and unit.parameter_sets:
-                form = _format(unit) or form
+                form = video_format(unit.parameter_sets) or form
             if form is not None:
                 since = (unit.ts - piece.media_ts) * 1_000_000 // rates[unit.track]
                 yield _Coded(_sample(unit, piece.wall_us + since), form)
@@ -143,14 +137,3 @@ def _sample(unit: AccessUnit, at_us: int) -> Sample:
     return Sample(
         track=1, pts=at_us, dts=at_us, duration=0, key=unit.key, data=join_avcc(unit.units)
     )
-
-
-def _format(unit: AccessUnit) -> VideoFormat | None:
-    """How to decode what follows; None when its parameter sets cannot be read."""
-    try:
-        sps = next(parse_sps(nal) for nal in unit.parameter_sets if nal_kind(nal) == NalKind.SPS)
-        config = build_avc_config(unit.parameter_sets)
-    except (StopIteration, BitstreamError):
-        return None
-    sar = sps.vui.sar or (1, 1)
-    return VideoFormat(config=config, width=sps.width, height=sps.height, sar=sar)

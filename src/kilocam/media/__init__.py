@@ -26,6 +26,7 @@ from kilocam.media.files import (
     open_media,
 )
 from kilocam.media.fmp4 import fragment, init_segment
+from kilocam.media.formats import video_format
 from kilocam.media.mp4 import Mp4Writer
 from kilocam.media.pattern import (
     PatternSpec,
@@ -81,5 +82,6 @@ __all__ = [
     "pattern_media",
     "read_frame_number",
     "still_media",
+    "video_format",
     "write_frame_number",
 ]

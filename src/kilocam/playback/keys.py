@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from kilocam.core import CameraKey, Piece, PieceFlag, Session
-from kilocam.media import VideoFormat
+from kilocam.media import VideoFormat, video_format
 from kilocam.playback.errors import NotPlayable
 from kilocam.playback.source import FootageSource, breaks, media_ts
-from kilocam.playback.tracks import playable, video_format
+from kilocam.playback.tracks import playable
 from kilocam.record import PieceMark
 from kilocam.rtsp import StreamReader, sprop_parameter_sets
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 
 from kilocam.bitstream import BitstreamError, parse_avc_config
 from kilocam.core import CameraKey, Piece, Session
-from kilocam.media import Sample, fragment, init_segment
+from kilocam.media import Sample, fragment, init_segment, video_format
 from kilocam.playback.capability import bytes_of, text_of
 from kilocam.playback.errors import NoSuchSegment
 from kilocam.playback.keys import key_ts
@@ -25,7 +25,6 @@ from kilocam.playback.tracks import (
     playable,
     sound_format,
     sound_frame_ticks,
-    video_format,
 )
 from kilocam.rtsp import AccessUnit, StreamReader
 

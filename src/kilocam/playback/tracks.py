@@ -7,14 +7,13 @@ from kilocam.bitstream import (
     BitstreamError,
     NalKind,
     Sps,
-    build_avc_config,
     nal_kind,
     parse_audio_config,
     parse_avc_config,
     parse_sps,
 )
 from kilocam.core import Session, Track
-from kilocam.media import AudioFormat, MediaTrack, VideoFormat
+from kilocam.media import AudioFormat, MediaTrack, VideoFormat, video_format
 from kilocam.playback.errors import NotPlayable
 from kilocam.rtsp import AccessUnit, aac_config, sprop_parameter_sets
 
@@ -59,17 +58,6 @@ def playable(session: Session) -> Playable:
                 "recorded but not put into MP4 so far"
             )
     return Playable(video=video, sound=sound, left_out=tuple(left_out))
-
-
-@lru_cache(maxsize=1024)
-def video_format(parameter_sets: tuple[bytes, ...]) -> VideoFormat | None:
-    """The format of pictures with these parameter sets; None when they cannot be read."""
-    try:
-        config = build_avc_config(parameter_sets)
-        sps = parse_sps(_first_sps(parameter_sets))
-    except BitstreamError:
-        return None
-    return VideoFormat(config=config, width=sps.width, height=sps.height, sar=sps.vui.sar or (1, 1))
 
 
 @lru_cache(maxsize=256)
@@ -137,8 +125,5 @@ def parameter_sets_of(entry: VideoFormat) -> tuple[bytes, ...]:
 
 
 def _sps_of(entry: VideoFormat) -> Sps:
-    return parse_sps(_first_sps(parameter_sets_of(entry)))
-
-
-def _first_sps(sets: tuple[bytes, ...]) -> bytes:
-    return next((nal for nal in sets if nal_kind(nal) == NalKind.SPS), b"")
+    sets = parameter_sets_of(entry)
+    return parse_sps(next((nal for nal in sets if nal_kind(nal) == NalKind.SPS), b""))

@@ -8,6 +8,7 @@ field; numbers stand where each is absorbed).
 import base64
 import binascii
 from collections.abc import Iterator
+from functools import lru_cache
 
 from kilocam.bitstream import (
     BitstreamError,
@@ -49,6 +50,7 @@ def is_key_start(payload: bytes) -> bool:
     return kind in (NalKind.SPS, NalKind.IDR)
 
 
+@lru_cache(maxsize=256)  # each look at a camera begins with its SDP
 def sprop_parameter_sets(fmtp: str) -> tuple[bytes, ...]:
     """The parameter sets of an SDP that can be read; quirk 26: some are missing, bad or Annex B."""
     sets = []

@@ -6,7 +6,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tests.fakes.footage import T0, FootageSpec, session_of
 
-from kilocam.media import VideoFormat
+from kilocam.media import VideoFormat, video_format
 from kilocam.playback import (
     CapabilityKeys,
     CapabilityRefused,
@@ -17,7 +17,7 @@ from kilocam.playback import (
     verify,
 )
 from kilocam.playback.samples import VideoSamples
-from kilocam.playback.tracks import reorder_depth, video_format
+from kilocam.playback.tracks import reorder_depth
 from kilocam.rtsp import AccessUnit, UnitKind, sprop_parameter_sets
 
 KEYS = CapabilityKeys(current="k", keys={"k": b"secret"})
