@@ -40,6 +40,8 @@ class ActiveFile:
         self.lost = False
         """The disk failed under it: closed as it is, recovery will seal it."""
         self.epoch = epoch
+        self.opened_us = 0
+        """Monotonic: its name may be far from the wall clock, which steps."""
         self.fd = -1
         self.tally = Tally()
         self._disk = disk

@@ -203,6 +203,7 @@ class Lane:
             created_us=self._created, recorder=self._recorder, keep_s=keep_us // 1_000_000
         )
         file = ActiveFile(self._disk, self.path, name, self._epoch)
+        file.opened_us = self._clock.monotonic_us()
         try:
             file.open(self._roll())
         except OSError:
@@ -213,8 +214,7 @@ class Lane:
         return file
 
     def _is_old(self, file: ActiveFile) -> bool:
-        age = self._clock.wall_us() - file.name.created_us
-        return not 0 <= age < self._options.seal_age_us
+        return self._clock.monotonic_us() - file.opened_us >= self._options.seal_age_us
 
     def _is_large(self, file: ActiveFile) -> bool:
         return file.size >= self._options.seal_size
