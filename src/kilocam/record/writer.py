@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from kilocam.core import CameraKey, Clock, ConfigError, Gap, GapCause, Piece, Session, SystemClock
+from kilocam.record.age_clock import SleepingClock
 from kilocam.record.disk import Disk
 from kilocam.record.gops import GopSink, GopTracker, Position
 from kilocam.record.lane import Lane
@@ -70,7 +71,8 @@ class LogWriter:
         self._abandoning = threading.Lock()
         self._closing = threading.Event()
         self._watchdog = threading.Thread(target=self._watch, name="log-watchdog", daemon=True)
-        self._retention = Retention(self._paths, self._options, self._disk, self._clock)
+        ages = clock or SleepingClock()
+        self._retention = Retention(self._paths, self._options, self._disk, ages)
 
     # -- start and stop ----------------------------------------------------------------------
 
