@@ -107,7 +107,6 @@ class Committer:
             self._kick.wait(self._options.sync_us / 1e6)
             self._kick.clear()
             last = self._finished.is_set()
-            self.since = time.monotonic()
             try:
                 self._commit()
             except Exception as error:  # noqa: BLE001 - edge; the writing thread takes it up
@@ -118,8 +117,10 @@ class Committer:
     def _commit(self) -> None:
         mark, clean = self.written, True
         for file in list(self.files.values()):
+            self.since = time.monotonic()  # each time: many files may take long
             clean = self._sync(file) and clean
         for file in list(self._retired):
+            self.since = time.monotonic()
             clean = self._settle(file) and clean
         if clean and not self.leftovers.holding:
             self._ring.settle(mark)

@@ -164,7 +164,6 @@ class Lane:
     def _store_ring(self) -> None:
         mark = self.ring.take()
         some = bool(self.ring.flight)
-        self.busy_since = time.monotonic()
         try:
             self._store()
         finally:
@@ -177,6 +176,7 @@ class Lane:
     def _store(self) -> None:
         ring = self.ring
         while ring.flight and not ring.closed:
+            self.busy_since = time.monotonic()  # each time: a whole ring may take long
             flight = ring.flight
             rest = flight[_SLICE:]
             classes: dict[int, list[Item]] = {}

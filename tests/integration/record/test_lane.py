@@ -1,12 +1,16 @@
 """A lane when clocks step and disks are slow: no file too many, no disk given up early."""
 
+import time
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from tests.fakes.clock import FakeClock
-from tests.fakes.pieces import GATE, START_US, session, stretch
+from tests.fakes.disk import FaultyDisk
+from tests.fakes.pieces import GATE, START_US, piece, session, stretch
 from tests.integration.record.conftest import OpenLog
 
-from kilocam.core import Piece
+from kilocam.core import CameraKey, Piece
 from kilocam.record import LogOptions, LogWriter
 
 S = 1_000_000
@@ -58,3 +62,46 @@ def test_a_start_over_files_named_ahead_makes_no_file_of_each_write(
     ahead.close()
     record(opened(open_log(options=OPTIONS, clock=FakeClock(START_US))), stretch(pieces=6))
     assert files(tmp_path / "log") == 2
+
+
+class Slow(FaultyDisk):
+    """Each large write and each sync takes a third of a hang."""
+
+    def write(self, fd: int, buffers: Sequence[bytes], offset: int) -> int:
+        if len(buffers) > 500:
+            time.sleep(0.4)
+        return super().write(fd, buffers, offset)
+
+    def sync(self, fd: int) -> None:
+        time.sleep(0.4)
+        super().sync(fd)
+
+
+def never_in_error(writer: LogWriter) -> bool:
+    while not writer.flush(0.05):
+        if writer.status().disks[0].error:
+            return False
+    return True
+
+
+def test_a_disk_that_is_slow_at_each_write_is_not_taken_for_one_that_hangs(
+    open_log: OpenLog,
+) -> None:
+    options = replace(OPTIONS, gather_us=500_000, hang_us=1_200_000)
+    writer = opened(open_log(disk=Slow(), options=options))
+    for made in stretch(pieces=2500):
+        writer.append(made)
+    assert never_in_error(writer)
+
+
+def test_a_disk_that_is_slow_at_each_sync_is_not_taken_for_one_that_hangs(
+    open_log: OpenLog,
+) -> None:
+    writer = open_log(disk=Slow(), options=replace(OPTIONS, hang_us=1_200_000))
+    cameras = [CameraKey("default", f"c{number}") for number in range(6)]
+    for number, key in enumerate(cameras, 1):
+        writer.set_keep(key, number * 86_400 * S)
+        writer.open_session(session(key, 1, writer.epoch))
+    for key in cameras:
+        writer.append(piece(key))
+    assert never_in_error(writer)
