@@ -169,9 +169,13 @@ class Lane:
         finally:
             self.busy_since = None
         self._committer.written = mark
-        if self.error and some and not self.ring.closed:
+        if self.error and some and not self.ring.closed and not self._sync_hangs():
             _log.warning("storage path %s works again", self.path)
             self.error, self.failed, self.ring.cause = "", False, GapCause.DISK_SLOW
+
+    def _sync_hangs(self) -> bool:
+        since = self._committer.since
+        return since is not None and time.monotonic() - since > self._options.hang_us / 1e6
 
     def _store(self) -> None:
         ring = self.ring

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from tests.fakes.clock import FakeClock
 from tests.fakes.disk import FaultyDisk
 from tests.fakes.pieces import GATE, START_US, piece, session, stretch
@@ -105,3 +106,29 @@ def test_a_disk_that_is_slow_at_each_sync_is_not_taken_for_one_that_hangs(
     for key in cameras:
         writer.append(piece(key))
     assert never_in_error(writer)
+
+
+def test_the_only_disk_does_not_work_again_while_its_sync_hangs(
+    open_log: OpenLog, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Stuck(FaultyDisk):
+        stuck = False
+
+        def sync(self, fd: int) -> None:
+            if self.stuck:
+                self.released.wait(30)
+            super().sync(fd)
+
+    disk = Stuck()
+    writer, made = opened(open_log(disk=disk, options=OPTIONS)), stretch(pieces=30)
+    record(writer, made[:2])
+    disk.stuck = True
+    for each in made[2:28]:
+        writer.append(each)
+        time.sleep(0.1)
+    assert writer.status().disks[0].error == "hangs"
+    assert "works again" not in caplog.text
+    disk.released.set()
+    record(writer, made[28:])
+    assert writer.status().disks[0].error == ""
+    assert caplog.text.count("works again") == 1
