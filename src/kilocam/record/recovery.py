@@ -94,7 +94,7 @@ def recover_file(
     except FileNotFoundError:
         return None  # another recovery was faster
     try:
-        if not lock_if_free(fd):
+        if not lock_if_free(fd, file):
             return None
         size = os.fstat(fd).st_size
         end = find_cut(fd, size)

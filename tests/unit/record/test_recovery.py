@@ -1,7 +1,11 @@
-"""What a start learns from its paths."""
+"""What a start learns from its paths, and which files it leaves alone."""
+
+import os
+from pathlib import Path
 
 import pytest
 
+from kilocam.record.disk import lock_if_free
 from kilocam.record.recovery import Recovered
 
 
@@ -25,3 +29,20 @@ def test_of_paths_of_the_same_run_one_mark_is_enough() -> None:
     for stopped in (False, True, False):
         found.merge(Recovered(stopped=stopped))
     assert found.stopped
+
+
+@pytest.mark.parametrize("goes", [False, True])
+def test_a_file_that_was_sealed_as_its_lock_came_free_is_left_alone(
+    tmp_path: Path, goes: bool
+) -> None:
+    file = tmp_path / "one.kcw.open"
+    file.write_bytes(b"footage")
+    fd = os.open(file, os.O_RDWR)
+    try:
+        assert lock_if_free(fd, file)
+        file.rename(tmp_path / "one.kcw")
+        if not goes:
+            file.write_bytes(b"another of that name")
+        assert not lock_if_free(fd, file)
+    finally:
+        os.close(fd)
