@@ -109,6 +109,11 @@ class Lane:
         """Files not yet sealed; any thread may look at their tallies."""
         return self._committer.unsealed()
 
+    @property
+    def takes_over(self) -> bool:
+        """It can write what another lane had: at a stop one may have ended before the other."""
+        return not (self.failed or self.ring.closed) and self._writer.is_alive()
+
     def waits_since(self) -> float | None:
         """Since when a write or a sync has not returned; None when none is under way."""
         since = [t for t in (self.busy_since, self._committer.since) if t is not None]

@@ -138,7 +138,7 @@ class LogWriter:
         self._retention.stop()
         if self._watchdog.is_alive():
             self._watchdog.join(2.0)
-        if all(stopped):
+        if all(stopped) and not any(len(lane.ring) for lane in self._lanes):
             for lane in writing:
                 try:
                     mark_stopped(lane.path, self.recorder)
@@ -369,7 +369,7 @@ class LogWriter:
         with self._abandoning:
             if lane.ring.closed:
                 return True
-            others = [x for x in self._lanes if x is not lane and not (x.failed or x.ring.closed)]
+            others = [x for x in self._lanes if x is not lane and x.takes_over]
             if not others:
                 return False
             lane.ring.close_into(others[0].ring)

@@ -1,5 +1,8 @@
 """A lane when clocks step and disks are slow: no file too many, no disk given up early."""
 
+import errno
+import os
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -132,3 +135,40 @@ def test_the_only_disk_does_not_work_again_while_its_sync_hangs(
     record(writer, made[28:])
     assert writer.status().disks[0].error == ""
     assert caplog.text.count("works again") == 1
+
+
+def test_a_disk_that_fails_at_the_stop_hands_nothing_to_one_that_has_stopped(
+    tmp_path: Path,
+) -> None:
+    two = tmp_path / "two"
+
+    class Failing(FaultyDisk):
+        def write(self, fd: int, buffers: Sequence[bytes], offset: int) -> int:
+            if Path(f"/proc/self/fd/{fd}").readlink().parent == two:
+                self.released.wait(30)
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+            return super().write(fd, buffers, offset)
+
+    def writing() -> int:
+        return sum(thread.name == "log-writer" for thread in threading.enumerate())
+
+    before = writing()
+    disk = Failing()
+    options = LogOptions(reserve=0, gather_us=1000)
+    writer = LogWriter([tmp_path / "one", two], "r0", options, disk=disk)
+    writer.start()
+    key = next(
+        key
+        for key in (CameraKey("default", f"c{number}") for number in range(99))
+        if key.partition % 2
+    )
+    writer.open_session(session(key, 1, writer.epoch))
+    writer.append(piece(key))
+    closing = threading.Thread(target=writer.close)
+    closing.start()
+    while writing() > before + 1:
+        time.sleep(0.01)
+    disk.released.set()
+    closing.join(30)
+    assert not closing.is_alive()
+    assert not list(tmp_path.glob("*/r0.stopped"))
