@@ -109,7 +109,7 @@ class Keeper:
     async def _wait_before_next(self, reason: str, ran_s: float) -> None:
         good = ran_s >= self._backoff.good_run_s
         # A recorder that served and was killed, however often, must be back within a second.
-        most = SERVED if self._pulse.ready else self._failures + 1
+        most = SERVED if self._pulse.served else self._failures + 1
         self._failures = 1 if good else min(self._failures + 1, most)
         delay = self._backoff.delay(self._failures, random.random())  # noqa: S311 - jitter
         self._reason = reason

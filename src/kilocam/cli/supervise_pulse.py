@@ -22,6 +22,8 @@ class Pulse:
         self.silent_s = 0.0
         self.alive = False
         self.ready = False
+        self.served = False
+        """It was ready once; one that froze later has served all the same."""
         self.says = ""
         self.figures: dict[str, float] = {}
 
@@ -34,6 +36,7 @@ class Pulse:
         self.silent_s = 0.0
         self.alive = True
         self.ready = ready
+        self.served = self.served or ready
 
 
 class Heartbeats:

@@ -127,7 +127,7 @@ async def connect(url: str, dialler: Dialler, *, within_s: float = HANDSHAKE_S) 
                     return connected
     except TimeoutError:
         where = "{}:{}".format(*handshake.address)
-        if handshake.answered:
+        if handshake.peer_answered:
             raise ConnectFailed(
                 GapCause.TIMED_OUT,
                 f"{where} answered, but did not play within {within_s:g} s; does this camera or "
@@ -138,6 +138,7 @@ async def connect(url: str, dialler: Dialler, *, within_s: float = HANDSHAKE_S) 
             GapCause.TIMED_OUT,
             f"{where} did not answer within {within_s:g} s; is the camera on, and is a firewall "
             "between?",
+            answered=handshake.answered,
         ) from None
 
 

@@ -19,6 +19,8 @@ PATIENCE_S = 1.0
 MOST_LOOKUPS = 256
 """So many names may hang at once; further ones wait for one of them to end."""
 MOST_KNOWN = 10_000
+_GONE = (socket.EAI_NONAME, socket.EAI_NODATA)
+"""The answer that there is no such name; all else is trouble on the way to one."""
 
 Address = tuple[int, tuple[str | int | bytes, ...]]
 """Family and what `connect` takes."""
@@ -63,7 +65,7 @@ class Names:
         self._threads = 0
 
     async def addresses(self, host: str) -> Sequence[Address]:
-        """Where `host` is, or last was while its name server does not answer.
+        """Where `host` is, or last was while no name server says.
 
         Raises:
             socket.gaierror: it is unknown, or no answer came in time.
@@ -77,7 +79,7 @@ class Names:
             answer = socket.gaierror(socket.EAI_AGAIN, text)
         if not isinstance(answer, socket.gaierror):
             return answer
-        if known and answer.errno == socket.EAI_AGAIN:
+        if known and answer.errno not in _GONE:
             return known
         self._known.pop(host, None)
         raise answer

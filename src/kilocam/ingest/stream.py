@@ -187,10 +187,13 @@ class Stream:
                     flags |= PieceFlag.DISCONTINUITY
                 self._emit(cut, flags, now_us)
             return
-        self._held += cuts
         self._held_bytes += len(data)
         for cut in cuts:
+            if cut.media and cut.flags & PieceFlag.DISCONTINUITY:
+                self._release(now_us)  # by the mapping of before the jump
+                self._held = []
             self._observe(cut, arrival_us)
+            self._held.append(cut)
         if now_us >= self._hold_until_us or self._held_bytes > HOLD_BYTES:
             self._release(now_us)
 

@@ -40,6 +40,8 @@ class ActiveFile:
         self.lost = False
         """The disk failed under it: closed as it is, recovery will seal it."""
         self.epoch = epoch
+        self.opened_us = 0
+        """Monotonic: its name may be far from the wall clock, which steps."""
         self.fd = -1
         self.tally = Tally()
         self._disk = disk
@@ -150,18 +152,25 @@ class ActiveFile:
     def seal(self, now_us: int, flags: int = 0) -> Path:
         """Write index and footer, sync, rename (P3); its name when sealed.
 
-        On OSError the file is as before and can be sealed later.
+        On OSError the file is as before and can be sealed later, unless it is lost by then.
         """
         tail = seal_tail(self.tally, self.size, self.epoch, now_us, flags)
         try:
             write_all(self._disk, self.fd, tail, self.size)
-            self._disk.sync(self.fd)
+            self._sync()
         except OSError:
             self._disk.truncate(self.fd, self.size)
             raise
         sealed = self.path.with_name(str(sealed_name(self.name, self.tally)))
         self._disk.rename(self.path, sealed)
         return sealed
+
+    def _sync(self) -> None:
+        try:
+            self._disk.sync(self.fd)
+        except OSError:
+            self.lost = True  # the kernel has forgotten what was dirty: a second one proves nothing
+            raise
 
     def discard(self) -> None:
         """Remove a file that could not even be begun."""

@@ -1,20 +1,29 @@
 """The time by which footage is old (P10): never what a clock says that has just stepped.
 
-A clock set eight days ahead by mistake must not delete a week. So time passes here as the monotonic
+A clock set eight days ahead by mistake must not delete a week. So time passes here as the boot-time
 clock does, and a wall clock more than `TOLERANCE_US` off is believed only once it has stood so for
 `CONFIRM_US` of running. Where this time stood is remembered beside the log, since footage recorded
 by a wrong clock would vouch for it after a restart.
 """
 
 import logging
+import time
 
-from kilocam.core import Clock
+from kilocam.core import Clock, SystemClock
 
 TOLERANCE_US = 600 * 1_000_000
 """NTP sets a clock, a machine reboots: what is believed at once."""
 CONFIRM_US = 24 * 3600 * 1_000_000
 """A day in which somebody may notice; after a long power-off footage goes a day later."""
 _log = logging.getLogger(__name__)
+
+
+class SleepingClock(SystemClock):
+    """Counts the time a machine sleeps: each night's would else be a step of the wall clock."""
+
+    def monotonic_us(self) -> int:
+        """CLOCK_BOOTTIME in microseconds."""
+        return time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1000
 
 
 class AgeClock:

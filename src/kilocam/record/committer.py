@@ -107,7 +107,6 @@ class Committer:
             self._kick.wait(self._options.sync_us / 1e6)
             self._kick.clear()
             last = self._finished.is_set()
-            self.since = time.monotonic()
             try:
                 self._commit()
             except Exception as error:  # noqa: BLE001 - edge; the writing thread takes it up
@@ -118,13 +117,17 @@ class Committer:
     def _commit(self) -> None:
         mark, clean = self.written, True
         for file in list(self.files.values()):
+            self.since = time.monotonic()  # each time: many files may take long
             clean = self._sync(file) and clean
         for file in list(self._retired):
+            self.since = time.monotonic()
             clean = self._settle(file) and clean
         if clean and not self.leftovers.holding:
             self._ring.settle(mark)
 
     def _sync(self, file: ActiveFile) -> bool:
+        if file.lost:
+            return False
         size = file.size
         if size == file.durable:
             return True
@@ -136,7 +139,7 @@ class Committer:
             # After a failed fdatasync the kernel has forgotten which pages were dirty: what it
             # says next time proves nothing, so the file is given up.
             _log.warning("storage path %s: sync failed: %s", self._path, error)
-            self.broken = error
+            file.lost, self.broken = True, error
             return False
         file.durable = size
         return True
@@ -147,7 +150,7 @@ class Committer:
             try:
                 self._cool(file.seal(self._clock.wall_us()))
             except Exception as error:  # noqa: BLE001 - whatever it was, its records are there
-                if isinstance(error, OSError) and error.errno in FULL:
+                if isinstance(error, OSError) and error.errno in FULL and not file.lost:
                     self._on_pressed(self._path)
                     return False
                 _log.warning("log file %s: cannot be sealed: %r", file.path, error)

@@ -68,13 +68,13 @@ class Disk:
         return found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize
 
 
-def lock_if_free(fd: int) -> bool:
-    """Take a file's lock unless its writer lives (P4)."""
+def lock_if_free(fd: int, file: Path) -> bool:
+    """Take a file's lock unless its writer lives (P4), or sealed it since it was opened here."""
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+        return os.path.samestat(os.fstat(fd), file.stat())
+    except (BlockingIOError, FileNotFoundError):
         return False
-    return True
 
 
 def write_all(disk: Disk, fd: int, buffers: list[bytes], offset: int) -> int:

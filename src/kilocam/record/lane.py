@@ -109,6 +109,11 @@ class Lane:
         """Files not yet sealed; any thread may look at their tallies."""
         return self._committer.unsealed()
 
+    @property
+    def takes_over(self) -> bool:
+        """It can write what another lane had: at a stop one may have ended before the other."""
+        return not (self.failed or self.ring.closed) and self._writer.is_alive()
+
     def waits_since(self) -> float | None:
         """Since when a write or a sync has not returned; None when none is under way."""
         since = [t for t in (self.busy_since, self._committer.since) if t is not None]
@@ -164,19 +169,23 @@ class Lane:
     def _store_ring(self) -> None:
         mark = self.ring.take()
         some = bool(self.ring.flight)
-        self.busy_since = time.monotonic()
         try:
             self._store()
         finally:
             self.busy_since = None
         self._committer.written = mark
-        if self.error and some and not self.ring.closed:
+        if self.error and some and not self.ring.closed and not self._sync_hangs():
             _log.warning("storage path %s works again", self.path)
             self.error, self.failed, self.ring.cause = "", False, GapCause.DISK_SLOW
+
+    def _sync_hangs(self) -> bool:
+        since = self._committer.since
+        return since is not None and time.monotonic() - since > self._options.hang_us / 1e6
 
     def _store(self) -> None:
         ring = self.ring
         while ring.flight and not ring.closed:
+            self.busy_since = time.monotonic()  # each time: a whole ring may take long
             flight = ring.flight
             rest = flight[_SLICE:]
             classes: dict[int, list[Item]] = {}
@@ -203,6 +212,7 @@ class Lane:
             created_us=self._created, recorder=self._recorder, keep_s=keep_us // 1_000_000
         )
         file = ActiveFile(self._disk, self.path, name, self._epoch)
+        file.opened_us = self._clock.monotonic_us()
         try:
             file.open(self._roll())
         except OSError:
@@ -213,8 +223,7 @@ class Lane:
         return file
 
     def _is_old(self, file: ActiveFile) -> bool:
-        age = self._clock.wall_us() - file.name.created_us
-        return not 0 <= age < self._options.seal_age_us
+        return self._clock.monotonic_us() - file.opened_us >= self._options.seal_age_us
 
     def _is_large(self, file: ActiveFile) -> bool:
         return file.size >= self._options.seal_size

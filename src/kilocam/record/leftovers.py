@@ -28,18 +28,18 @@ class Leftovers:
         self._disk = disk
         self._clock = clock
         self._lock = threading.Lock()
-        self._names: list[FileName] = []
-        self._hold_until = 0.0
+        self._holds: dict[FileName, float] = {}
+        """Until when each holds back what counts as durable."""
+        self._added = threading.Event()
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
 
     def add(self, name: FileName, *, hold: bool = False) -> None:
         """A file to be sealed; with `hold` it has bytes of which nobody knows if they are safe."""
         with self._lock:
-            if name not in self._names:
-                self._names.append(name)
-            if hold:
-                self._hold_until = time.monotonic() + _HOLD_S
+            until = time.monotonic() + _HOLD_S if hold else 0.0
+            self._holds[name] = max(until, self._holds.get(name, 0.0))
+            self._added.set()
             if self._thread is None and not self._stopping.is_set():
                 self._thread = threading.Thread(
                     target=self._loop, name="log-leftovers", daemon=True
@@ -52,25 +52,33 @@ class Leftovers:
 
         For a minute at most: a bad sector must not stop for ever those who wait for `durable`.
         """
-        return bool(self._names) and time.monotonic() < self._hold_until
+        with self._lock:
+            return any(time.monotonic() < until for until in self._holds.values())
 
     def stop(self) -> None:
         """End; a disk that hangs is not waited for."""
         self._stopping.set()
+        self._added.set()
         thread = self._thread
         if thread is not None:
             thread.join(1.0)
 
     def _loop(self) -> None:
         wait_s = _FIRST_S
-        while not self._stopping.wait(wait_s):
+        while True:
+            if self._added.wait(wait_s):  # a new one does not wait for what old ones have come to
+                self._added.clear()
+                wait_s = _FIRST_S
+                self._stopping.wait(wait_s)
+            if self._stopping.is_set():
+                return
             wait_s = min(2 * wait_s, _MOST_S)
-            for name in list(self._names):
+            for name in list(self._holds):
                 if self._seal(name):
                     with self._lock:
-                        self._names.remove(name)
+                        del self._holds[name]
             with self._lock:
-                if not self._names:
+                if not self._holds:
                     self._thread = None
                     return
 

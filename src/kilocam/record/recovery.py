@@ -48,9 +48,13 @@ class Recovered:
         """Take in what another path holds."""
         for key, last_us in other.last.items():
             self.saw(key, last_us)
+        # A path that missed the last run may still hold the mark of a stop before it.
+        if other.sequence > self.sequence:
+            self.stopped = other.stopped
+        elif other.sequence == self.sequence:
+            self.stopped = self.stopped or other.stopped
         self.sequence = max(self.sequence, other.sequence)
         self.epoch = max(self.epoch, other.epoch)
-        self.stopped = self.stopped or other.stopped
 
 
 def recover(path: Path, recorder: str, disk: Disk, now_us: int, into: Recovered) -> None:
@@ -90,7 +94,7 @@ def recover_file(
     except FileNotFoundError:
         return None  # another recovery was faster
     try:
-        if not lock_if_free(fd):
+        if not lock_if_free(fd, file):
             return None
         size = os.fstat(fd).st_size
         end = find_cut(fd, size)

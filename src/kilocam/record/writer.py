@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from kilocam.core import CameraKey, Clock, ConfigError, Gap, GapCause, Piece, Session, SystemClock
+from kilocam.record.age_clock import SleepingClock
 from kilocam.record.disk import Disk
 from kilocam.record.gops import GopSink, GopTracker, Position
 from kilocam.record.lane import Lane
@@ -70,7 +71,8 @@ class LogWriter:
         self._abandoning = threading.Lock()
         self._closing = threading.Event()
         self._watchdog = threading.Thread(target=self._watch, name="log-watchdog", daemon=True)
-        self._retention = Retention(self._paths, self._options, self._disk, self._clock)
+        ages = clock or SleepingClock()
+        self._retention = Retention(self._paths, self._options, self._disk, ages)
 
     # -- start and stop ----------------------------------------------------------------------
 
@@ -136,7 +138,7 @@ class LogWriter:
         self._retention.stop()
         if self._watchdog.is_alive():
             self._watchdog.join(2.0)
-        if all(stopped):
+        if all(stopped) and not any(len(lane.ring) for lane in self._lanes):
             for lane in writing:
                 try:
                     mark_stopped(lane.path, self.recorder)
@@ -367,7 +369,7 @@ class LogWriter:
         with self._abandoning:
             if lane.ring.closed:
                 return True
-            others = [x for x in self._lanes if x is not lane and not (x.failed or x.ring.closed)]
+            others = [x for x in self._lanes if x is not lane and x.takes_over]
             if not others:
                 return False
             lane.ring.close_into(others[0].ring)

@@ -122,8 +122,13 @@ class Handshake:
 
     @property
     def answered(self) -> bool:
-        """Whether the peer has answered at all: somebody there speaks RTSP."""
-        return self._redirects > 0 or self._state not in (ClientState.IDLE, ClientState.OPTIONS)
+        """Whether the host of the first URL has answered at all: somebody there speaks RTSP."""
+        return self._redirects > 0 or self.peer_answered
+
+    @property
+    def peer_answered(self) -> bool:
+        """Whether the host at `address`, to which it may have been redirected, has answered."""
+        return self._challenged or self._state not in (ClientState.IDLE, ClientState.OPTIONS)
 
     # -- the dialogue
 

@@ -8,7 +8,7 @@ from random import Random
 
 import pytest
 from tests.fakes.sink import MemorySink
-from tests.integration.ingest.test_bad_cameras import good, plays, server
+from tests.integration.ingest.test_bad_cameras import answers, good, plays, server
 from tests.unit.ingest.wire import Camera
 
 from kilocam.core import GapCause, Session, SystemClock
@@ -202,6 +202,34 @@ def deaf() -> Iterator[int]:
             caller.connect_ex(listening.getsockname())
         port: int = listening.getsockname()[1]
         yield port
+
+
+@pytest.mark.asyncio
+async def test_of_a_redirect_to_a_dead_host_the_dead_one_is_said_not_to_answer() -> None:
+    with deaf() as dead:
+        answer = f"RTSP/1.0 302 Found\r\nCSeq: 1\r\nLocation: rtsp://127.0.0.2:{dead}/\r\n\r\n"
+        async with server(answers(answer.encode())) as port:
+            with pytest.raises(ConnectFailed) as caught:
+                await connect(f"rtsp://127.0.0.1:{port}/1", TcpDialler(), within_s=0.5)
+    assert f"127.0.0.2:{dead} did not answer within 0.5 s" in str(caught.value)
+    assert caught.value.answered  # the host of the URL did: its other channels need not wait
+
+
+@pytest.mark.asyncio
+async def test_a_camera_that_asks_for_a_password_and_then_says_no_more_has_answered() -> None:
+    async def camera(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1000)
+        writer.write(
+            b'RTSP/1.0 401 Unauthorized\r\nCSeq: 1\r\nWWW-Authenticate: Basic realm="c"\r\n\r\n'
+        )
+        await reader.read(1000)
+        await reader.read(1000)  # OPTIONS with the password is never answered
+
+    async with server(camera) as port:
+        with pytest.raises(ConnectFailed) as caught:
+            await connect(f"rtsp://user:secret@127.0.0.1:{port}/1", TcpDialler(), within_s=0.5)
+    assert "answered, but did not play within 0.5 s" in str(caught.value)
+    assert caught.value.answered
 
 
 @pytest.mark.asyncio

@@ -398,6 +398,39 @@ def test_what_was_not_synced_does_not_count_as_durable(
     assert stored(tmp_path / "log") == made
 
 
+@pytest.mark.parametrize("fails_at_seal", [False, True])
+def test_a_sync_that_failed_once_is_not_healed_by_the_next(
+    tmp_path: Path, open_log: OpenLog, fails_at_seal: bool
+) -> None:
+    class Forgetful(FaultyDisk):
+        """Like the kernel: it tells of the lost pages once, the next sync succeeds."""
+
+        fails = 0
+        failed = False
+
+        def sync(self, fd: int) -> None:
+            if self.fails:
+                self.fails -= 1
+                self.failed = True
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            super().sync(fd)
+
+    disk = Forgetful()
+    size = 1 if fails_at_seal else 1 << 20
+    options = LogOptions(reserve=0, gather_us=1000, sync_us=20_000, seal_size=size)
+    writer, made = opened(open_log(disk=disk, options=options)), stretch(pieces=8)
+    record(writer, made[:4])
+    assert writer.flush()
+    before = writer.durable()
+    disk.fails = 1
+    record(writer, made[4:])
+    eventually(lambda: disk.failed)
+    time.sleep(0.3)
+    assert writer.durable() == before
+    eventually(writer.flush)
+    assert stored(tmp_path / "log") == made
+
+
 def test_what_a_hanging_disk_had_is_durable_only_once_the_next_has_it(
     tmp_path: Path, open_log: OpenLog
 ) -> None:

@@ -3,7 +3,7 @@ import os
 
 import pytest
 
-from kilocam.cli.supervise_pulse import Heartbeats, Pulse
+from kilocam.cli.supervise_pulse import Heartbeats, Pulse, probe_forever
 
 
 def test_silence_is_counted_in_the_supervisor_s_waking_time() -> None:
@@ -44,3 +44,21 @@ async def test_line_without_end_is_dropped_and_later_beats_are_heard() -> None:
     beats.started()
     beats.close()
     assert pulse.says == "well"
+
+
+@pytest.mark.asyncio
+async def test_an_engine_that_served_and_then_froze_has_served() -> None:
+    answers, pulse = [True, False], Pulse()
+
+    async def probe() -> bool:
+        if not answers:
+            raise OSError("frozen")
+        return answers.pop(0)
+
+    probing = asyncio.create_task(probe_forever(pulse, probe, 1.0))
+    async with asyncio.timeout(20):
+        while not pulse.says.startswith("no answer"):
+            await asyncio.sleep(0.01)
+    probing.cancel()
+    assert (pulse.ready, pulse.served) == (False, True)
+    assert not Pulse().served

@@ -81,11 +81,23 @@ async def test_a_known_name_is_used_while_its_name_server_is_away(servers: Serve
     assert servers.asked == {"camera": 3}
 
 
+@pytest.mark.parametrize("code", [socket.EAI_FAIL, socket.EAI_SYSTEM, socket.EAI_MEMORY])
 @pytest.mark.asyncio
-async def test_a_name_that_is_no_more_is_forgotten(servers: Servers) -> None:
+async def test_a_known_name_is_used_while_its_name_server_or_we_are_in_trouble(
+    servers: Servers, code: int
+) -> None:
     names = Names(servers)
     await names.addresses("camera")
-    for code in (socket.EAI_NONAME, socket.EAI_AGAIN):
+    servers.failure = socket.gaierror(code, "so")
+    assert await names.addresses("camera") == HERE
+
+
+@pytest.mark.parametrize("gone", [socket.EAI_NONAME, socket.EAI_NODATA])
+@pytest.mark.asyncio
+async def test_a_name_that_is_no_more_is_forgotten(servers: Servers, gone: int) -> None:
+    names = Names(servers)
+    await names.addresses("camera")
+    for code in (gone, socket.EAI_AGAIN):
         servers.failure = socket.gaierror(code, "so")
         with pytest.raises(socket.gaierror):
             await names.addresses("camera")

@@ -5,9 +5,9 @@ import struct
 import pytest
 from tests.fakes.sink import MemorySink
 from tests.unit.ingest.playing import BOOT_US, SECOND, SOUND, VIDEO, WALL_US, Played
-from tests.unit.ingest.wire import IDR, Camera, P
+from tests.unit.ingest.wire import IDR, RATE, Camera, P
 
-from kilocam.core import GapCause, Piece
+from kilocam.core import GapCause, Piece, PieceFlag
 from kilocam.ingest.stream import (
     ANSWERS_BYTES,
     HOLE_US,
@@ -220,3 +220,20 @@ def test_a_fault_of_ours_ends_one_session_however_it_comes() -> None:
     third.turn(Camera().gop(2))
     third.stream.close()
     assert third.wire.closed
+
+
+@pytest.mark.parametrize("jump", [3600 * RATE, -3600 * RATE])
+def test_what_is_held_back_before_a_jump_keeps_its_time(jump: int) -> None:
+    played, camera = Played(), Camera()
+    played.turn(camera.gop(3))
+    played.turn(camera.gop(3), after_us=SECOND // 5)
+    before = len(camera.sent)
+    camera.ts = (camera.ts + jump) & 0xFFFF_FFFF
+    played.turn(camera.gop(3), after_us=SECOND // 5)
+    played.turn(camera.gop(3), after_us=SECOND // 5)
+    played.stream.close()
+    pieces = played.sink.pieces
+    assert sum(piece.packets for piece in pieces) == len(camera.sent) > before
+    assert all(abs(piece.wall_us - WALL_US) < SECOND for piece in pieces)
+    jumped = [piece for piece in pieces if piece.flags & PieceFlag.DISCONTINUITY]
+    assert len(jumped) == 1

@@ -1,9 +1,11 @@
 """A clock that steps deletes nothing; time that certainly passed counts (P10)."""
 
+import time
+
 from tests.fakes.clock import FakeClock
 from tests.fakes.pieces import START_US
 
-from kilocam.record.age_clock import CONFIRM_US, TOLERANCE_US, AgeClock
+from kilocam.record.age_clock import CONFIRM_US, TOLERANCE_US, AgeClock, SleepingClock
 
 S = 1_000_000
 MINUTE, HOUR, DAY = 60 * S, 3600 * S, 86_400 * S
@@ -20,12 +22,12 @@ class SteppingClock(FakeClock):
         return self.now + self.off
 
 
-def run(time: AgeClock, clock: FakeClock, for_us: int, every_us: int = HOUR) -> int:
+def run(age: AgeClock, clock: FakeClock, for_us: int, every_us: int = HOUR) -> int:
     """Tick as retention does; the time at the end."""
-    now = time.tick(None)
+    now = age.tick(None)
     for _ in range(for_us // every_us):
         clock.advance(every_us)
-        now = time.tick(None)
+        now = age.tick(None)
     return now
 
 
@@ -137,3 +139,11 @@ def test_a_memory_is_of_one_length() -> None:
     clock.off = DAY
     run(time, clock, HOUR)
     assert len(time.memory()) == empty
+
+
+def test_time_that_a_machine_slept_has_passed() -> None:
+    # A machine that is suspended each night would else be in doubt anew each morning.
+    before = time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1000
+    told = SleepingClock().monotonic_us()
+    assert before <= told <= time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1000
+    assert abs(SleepingClock().wall_us() - time.time_ns() // 1000) < MINUTE
