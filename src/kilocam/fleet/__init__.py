@@ -39,6 +39,7 @@ from kilocam.fleet.values import (
     Tenant,
     Token,
     Unset,
+    token_subject,
 )
 
 __all__ = [
@@ -77,4 +78,5 @@ __all__ = [
     "Unset",
     "Use",
     "check_address",
+    "token_subject",
 ]

@@ -169,6 +169,21 @@ async def test_a_token_signs_in_until_it_is_revoked_or_expires(living: House) ->
     assert "was revoked" in again.json()["detail"]
 
 
+async def test_repeating_a_revocation_ends_the_sessions_that_the_first_one_left(
+    living: House,
+) -> None:
+    async with living.signed_in(role=Role.ADMIN) as admin, living.client() as client:
+        made = (await admin.post("/v1/tokens", json={"role": "operator"})).json()
+        await client.post("/v1/session", json={"token": made["token"]})
+        await living.fleet.tokens.revoke("default", made["id"], actor="who died right after it")
+        assert (await client.get("/v1/session")).status_code == 200
+        again = await admin.delete(f"/v1/tokens/{made['id']}")
+        after = await client.get("/v1/session")
+    assert again.status_code == 409
+    assert "is revoked already" in again.json()["detail"]
+    assert after.status_code == 401
+
+
 async def test_a_camera_nobody_ever_heard_of_is_not_found(living: House) -> None:
     async with living.signed_in() as client:
         answer = await client.get("/v1/cameras/ghost/snapshot.jpg")
