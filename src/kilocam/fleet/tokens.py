@@ -52,6 +52,8 @@ class Tokens:
         self._database = database
         self._clock = clock
         self._known: OrderedDict[str, _Known] = OrderedDict()
+        self._revoked: OrderedDict[tuple[str, str], None] = OrderedDict()
+        """Revoked here: one that was being looked up meanwhile is not remembered after all."""
 
     async def create(
         self, tenant: str, role: Role, *, actor: str, name: str = "", expires_us: int | None = None
@@ -158,12 +160,17 @@ class Tokens:
         return _without_hash(row)
 
     def _remember(self, text: str, known: _Known) -> None:
+        if (known.token.tenant, known.token.id) in self._revoked:
+            return
         self._known[text] = known
         self._known.move_to_end(text)
         if len(self._known) > _REMEMBERED:
             self._known.popitem(last=False)
 
     def _forget(self, tenant: str, token: str) -> None:
+        self._revoked[tenant, token] = None
+        if len(self._revoked) > _REMEMBERED:
+            self._revoked.popitem(last=False)
         for text, known in list(self._known.items()):
             if (known.token.tenant, known.token.id) == (tenant, token):
                 del self._known[text]
