@@ -6,6 +6,7 @@ Never does: HTTP; connect to a camera; show a credential.
 Start reading at: `fleet.py`, then `events.py`.
 """
 
+from kilocam.database import SYSTEM
 from kilocam.fleet.addresses import check_address
 from kilocam.fleet.control import Assignments, Declared, FleetControl
 from kilocam.fleet.errors import (
@@ -44,6 +45,7 @@ from kilocam.fleet.values import (
 
 __all__ = [
     "DEFAULT_TENANT",
+    "SYSTEM",
     "UNSET",
     "Assignment",
     "Assignments",

@@ -70,17 +70,17 @@ class TokenOperations:
         catalogue.add(Operation(
             name="create_token", summary="Make an API token; its secret is shown once.",
             method="POST", path="/v1/tokens", needs=Role.ADMIN, status=201,
-            takes=CreateToken, gives=NewTokenOut, call=self.create,
+            takes=CreateToken, gives=NewTokenOut, call=self.create, in_system=True,
         ))  # fmt: skip
         catalogue.add(Operation(
             name="list_tokens", summary="API tokens of the tenant, revoked ones too.",
             method="GET", path="/v1/tokens", needs=Role.ADMIN,
-            takes=ListTokens, gives=TokenList, call=self.list,
+            takes=ListTokens, gives=TokenList, call=self.list, in_system=True,
         ))  # fmt: skip
         catalogue.add(Operation(
             name="revoke_token", summary="End an API token.",
             method="DELETE", path="/v1/tokens/{id}", needs=Role.ADMIN, status=204,
-            takes=OneToken, gives=Nothing, call=self.revoke,
+            takes=OneToken, gives=Nothing, call=self.revoke, in_system=True,
         ))  # fmt: skip
 
     async def create(self, caller: Caller, given: CreateToken) -> NewTokenOut:
