@@ -40,7 +40,7 @@ class NotYet(InsightError):
 
 
 class Refused(InsightError):
-    """A window can never be kept; hand it in no more."""
+    """What a window came to can never be kept; it may be handed in as skipped."""
 
 
 @contextmanager
