@@ -121,7 +121,7 @@ class Analyst:
         self._relief = asyncio.Event()
         """Something has been settled."""
         self._unkept: list[SkippedWindow] = []
-        self._aside: dict[CameraKey, tuple[Look, LookOutcome]] = {}
+        self._aside: dict[CameraKey, tuple[Look, LookOutcome, _Partition]] = {}
         """Looks whose result cannot be kept yet; their cameras stay in flight, so one a camera."""
         self._settling = asyncio.Lock()
         self._tally = _Tally()
@@ -228,9 +228,10 @@ class Analyst:
     async def _look_on(self) -> None:
         while True:
             look = await self._next_look()
+            held = self._partitions[look.partition]
             self._under_way[look.partition] += 1
             try:
-                await self._look(look)
+                await self._look(look, held)
             finally:
                 self._under_way[look.partition] -= 1
                 self._wake.set()
@@ -250,7 +251,7 @@ class Analyst:
                 async with asyncio.timeout(wait_s):
                     await self._wake.wait()
 
-    async def _look(self, look: Look) -> None:
+    async def _look(self, look: Look, held: _Partition) -> None:
         try:
             outcome = await self._see(look)
         except FootageError as error:
@@ -258,7 +259,7 @@ class Analyst:
         except WorkerError as error:
             self._give_up(look, SkipReason.FAILED, error)
         else:
-            await self._keep(look, outcome)
+            await self._keep(look, outcome, held)
 
     async def _see(self, look: Look) -> LookOutcome:
         """Read and look; a key frame that is not whole yet is waited for."""
@@ -296,20 +297,20 @@ class Analyst:
             memory=self._memories.recall(look.key, target.start_us, newest=not whole),
         )
 
-    async def _keep(self, look: Look, outcome: LookOutcome) -> None:
+    async def _keep(self, look: Look, outcome: LookOutcome, held: _Partition) -> None:
         """Hand the findings on, then settle: in this order, so that nothing is lost between."""
         deepens = outcome.before is not None and look.before is not None
         try:
             if outcome.before is not None and look.before is not None:
-                await self._write(self._result(look, outcome.before, look.before))
-            await self._write(self._result(look, outcome.findings, look.target))
+                await self._write(self._result(look, outcome.before, look.before), held)
+            await self._write(self._result(look, outcome.findings, look.target), held)
         except NotYet as error:
-            self._put_aside(look, outcome, error)
+            self._put_aside(look, outcome, held, error)
             return
         except Refused as error:
             self._give_up(look, SkipReason.REFUSED, error)
             return
-        if look.partition not in self._partitions:
+        if self._partitions.get(look.partition) is not held:
             return
         self._memories.keep(look.key, outcome)
         self._tally.deepened += deepens
@@ -335,17 +336,17 @@ class Analyst:
             stages=findings.stages,
         )
 
-    async def _write(self, result: WindowResult) -> None:
-        """Keep a result, unless its partition has become someone else's meanwhile."""
-        while result.partition in self._partitions:
+    async def _write(self, result: WindowResult, held: _Partition) -> None:
+        """Keep a result, unless its partition was revoked meanwhile, even if it is ours again."""
+        while self._partitions.get(result.partition) is held:
             if await self._try("write", self._sink.write(result)):
                 return
 
-    def _put_aside(self, look: Look, outcome: LookOutcome, error: NotYet) -> None:
-        if look.partition in self._partitions:
+    def _put_aside(self, look: Look, outcome: LookOutcome, held: _Partition, error: NotYet) -> None:
+        if self._partitions.get(look.partition) is held:
             self._tally.troubles["not_yet"] += 1
             _log.info("window %s of %s waits: %s", look.target.start_us, look.key, error)
-            self._aside[look.key] = (look, outcome)
+            self._aside[look.key] = (look, outcome, held)
 
     async def _keep_aside_on(self) -> None:
         """Try again to keep what waits aside; no looker waits for it."""

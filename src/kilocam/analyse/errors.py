@@ -3,7 +3,7 @@
 KilocamError
 └── AnalyseError
     ├── ModelError          a model is missing, altered or not what its manifest says
-    ├── FootageError        the footage of a window cannot be looked at: why, as a `SkipReason`
+    ├── FootageError        the footage of a window cannot be read or decoded
     ├── WorkerError         a worker process died, froze or answered nonsense
     ├── NotYet              the sink cannot keep this window yet, others it can
     └── Refused             the sink can never keep this window
@@ -21,7 +21,7 @@ class ModelError(AnalyseError):
 
 
 class FootageError(AnalyseError):
-    """The footage of a window holds no picture that can be decoded."""
+    """The footage of a window cannot be read, or holds no picture that can be decoded."""
 
 
 class WorkerError(AnalyseError):

@@ -1,6 +1,7 @@
 """The gateway's application: the catalogue's faces, sign-in, health, metrics, the page."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,6 +47,8 @@ from kilocam.playback import (
     Playback,
     PlaybackError,
 )
+
+_log = logging.getLogger(__name__)
 
 PROBLEMS: dict[type[KilocamError], tuple[int, str]] = {
     NotFound: (404, "not-found"),
@@ -141,7 +144,10 @@ def _mount_health(app: FastAPI, identity: Identity, health: Health) -> None:
         try:
             roles = await health.roles()
         except (OSError, ValueError, KeyError) as error:
-            raise Problem(503, "unavailable", f"the roles' state cannot be read: {error}") from None
+            _log.warning("the roles' state cannot be read: %s", error)
+            raise Problem(
+                503, "unavailable", "the roles' state cannot be read: see the server's log"
+            ) from None
         if all(roles.values()):
             return JSONResponse({"roles": dict(roles)})
         waiting = ", ".join(sorted(name for name, is_ready in roles.items() if not is_ready))

@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 from pydantic import BaseModel, ConfigDict
 
 from kilocam.api.problems import Problem
-from kilocam.fleet import Principal, Role
+from kilocam.fleet import SYSTEM, Principal, Role
 
 RANK = {Role.VIEWER: 1, Role.OPERATOR: 2, Role.SERVICE: 2, Role.ADMIN: 3}
 """Each role may do all that the ones with a lower rank may."""
@@ -29,8 +29,15 @@ class Caller:
         """What is written into the audit log: `token/3f…`."""
         return self.principal.subject
 
-    def need(self, role: Role, operation: str) -> None:
-        """Raise 403 unless the caller's role reaches `role`."""
+    def need(self, role: Role, operation: str, *, in_system: bool = False) -> None:
+        """Raise 403 unless the caller's role reaches `role`, 422 in a tenant that it is not for."""
+        if self.tenant == SYSTEM and not in_system:
+            raise Problem(
+                422,
+                "invalid",
+                f"{operation} does not work in tenant {SYSTEM!r}, which has tokens only: "
+                "name another with ?tenant=",
+            )
         if RANK[self.principal.role] < RANK[role]:
             raise Problem(
                 403,
@@ -77,6 +84,7 @@ class Operation(Generic[In, Out]):
         call: Does it.
         status: HTTP status of success.
         media_type: Of a `Binary` answer.
+        in_system: Whether it works in the tenant of the installation's own people too.
     """
 
     name: str
@@ -89,6 +97,7 @@ class Operation(Generic[In, Out]):
     call: Callable[[Caller, In], Awaitable[Out]]
     status: int = 200
     media_type: str = "application/json"
+    in_system: bool = False
 
 
 class Catalogue:

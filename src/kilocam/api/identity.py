@@ -4,6 +4,7 @@ Only the address of `/healthz`, `/readyz`, the page's static files, sign-in and 
 their own capability answer without it.
 """
 
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 from starlette.requests import HTTPConnection
@@ -12,7 +13,15 @@ from kilocam.api.catalogue import Caller
 from kilocam.api.limits import RateLimit
 from kilocam.api.problems import Problem, unauthenticated
 from kilocam.core import check_id
-from kilocam.fleet import Principal, Session, Sessions, Tokens, Unauthenticated
+from kilocam.fleet import (
+    SYSTEM,
+    Principal,
+    Session,
+    Sessions,
+    Tokens,
+    Unauthenticated,
+    Unavailable,
+)
 
 COOKIE = "kilocam_session"
 _SAFE = frozenset({"GET", "HEAD"})
@@ -42,7 +51,7 @@ class Identity:
         self._limit.take(f"{principal.tenant} {principal.subject}")
         request.state.actor = principal.subject
         wanted = request.query_params.get("tenant")
-        if wanted is not None:
+        if wanted is not None and wanted != SYSTEM:  # whether it may act there, it says itself
             check_id("tenant", wanted)
         return Caller(tenant=principal.tenant_for(wanted), principal=principal)
 
@@ -57,13 +66,16 @@ class Identity:
             )
         return session.principal
 
-    def check_still(self, request: HTTPConnection) -> None:
-        """Raise `Unauthenticated` when the session that a long answer began with is over.
+    async def check_still(self, request: HTTPConnection) -> None:
+        """Raise `Unauthenticated` when the session or token that a long answer began with is over.
 
-        Needs no database and does not count; a token is not asked for again.
+        Does not count, and needs no database: while that is away a token counts as good.
         """
-        if not _bearer(request):
+        if not (bearer := _bearer(request)):
             self.session(request)
+            return
+        with suppress(Unavailable):
+            await self._tokens.recognise(bearer)
 
     def session(self, request: HTTPConnection) -> Session | None:
         """The session of the cookie; None without a cookie.

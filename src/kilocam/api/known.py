@@ -1,7 +1,7 @@
 """Which cameras there are, for those who must know it while the database is dead."""
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Protocol
 
 from kilocam.core import CameraKey, check_id
@@ -23,6 +23,7 @@ class KnownCameras:
         recorded: what recorders speak of.
         stored: cameras of which footage is stored (blocking).
         fleet: every camera.
+        seen: which of a tenant's cameras something is known of that was seen, removed ones too.
     """
 
     def __init__(
@@ -30,13 +31,15 @@ class KnownCameras:
         recorded: RecordedCameras,
         stored: Callable[[], Collection[CameraKey]],
         fleet: Fleet,
+        seen: Callable[[str, Collection[str]], Awaitable[Collection[str]]] | None = None,
     ) -> None:
         self._recorded = recorded
         self._stored = stored
         self._fleet = fleet
+        self._seen = seen
 
     async def unknown(self, tenant: str, cameras: Collection[str]) -> tuple[str, ...]:
-        """Those of `cameras` of which neither a recorder nor the log nor the fleet knows.
+        """Those of `cameras` of which nobody knows and nothing was ever seen.
 
         Raises:
             ConfigError: an id is malformed.
@@ -48,7 +51,11 @@ class KnownCameras:
         if keys:
             stored = await asyncio.to_thread(self._stored)
             keys = [key for key in keys if key not in stored]
-        return tuple([key.camera for key in keys if not await self._in_fleet(key)])
+        names = [key.camera for key in keys if not await self._in_fleet(key)]
+        if names and self._seen is not None:
+            seen = await self._seen(tenant, names)
+            names = [name for name in names if name not in seen]
+        return tuple(names)
 
     async def _in_fleet(self, key: CameraKey) -> bool:
         try:

@@ -61,7 +61,7 @@ def _endpoint(operation: _Op, authenticate: Authenticate) -> Callable[..., Await
 
     async def endpoint(**given: Any) -> Any:
         who: Caller = given.pop("caller")
-        who.need(operation.needs, operation.name)
+        who.need(operation.needs, operation.name, in_system=operation.in_system)
         sent = given.pop("body", None)
         values = {**given, **({n: getattr(sent, n) for n in others} if sent is not None else {})}
         check_texts({fields[name].alias or name: value for name, value in values.items()})

@@ -4,7 +4,7 @@ A problem is told as its JSON object, then the socket closes with 4000 + its sta
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from typing import Any
 
@@ -21,7 +21,7 @@ _REASON_BYTES = 120
 
 
 async def send_until_gone(
-    socket: WebSocket, sending: Coroutine[Any, Any, None], still: Callable[[], None]
+    socket: WebSocket, sending: Coroutine[Any, Any, None], still: Callable[[], Awaitable[None]]
 ) -> None:
     """Run `sending` until it ends or the other side goes; raises what `sending` raises.
 
@@ -31,7 +31,7 @@ async def send_until_gone(
     listening = asyncio.create_task(_until_gone(socket))
     try:
         while not await _first_of(telling, listening):
-            still()
+            await still()
     finally:
         for task in (telling, listening):
             task.cancel()

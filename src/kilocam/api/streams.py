@@ -139,7 +139,7 @@ class EventStreams:
         async with aclosing(news):
             async for place, event in news:
                 try:
-                    self._identity.check_still(request)
+                    await self._identity.check_still(request)
                 except Unauthenticated:
                     return  # the browser comes again, and is told why it may not
                 if event is None:

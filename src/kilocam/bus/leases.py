@@ -230,8 +230,9 @@ class LeaseSet:
         fair = math.ceil(self._partitions / len(live))
         self._ask_back(len(self._held) - fair, now)
         for partition in [p for p, held in self._held.items() if held.give_back_by <= now]:
-            self._tell(Revoked(partition, self._held[partition].epoch))
-            await self.release(partition)
+            if (held := self._held.get(partition)) is not None:  # not given back meanwhile
+                self._tell(Revoked(partition, held.epoch))
+                await self.release(partition)
         wanted = fair - len(self._held)
         if wanted > 0:
             await self._take(live, wanted)
@@ -311,11 +312,10 @@ class LeaseSet:
     def _tell(self, change: LeaseChange) -> None:
         """Changes nobody has fetched yet stay at most three per partition."""
         if isinstance(change, Revoked):
-            before = len(self._changes)
             same = (Granted(change.partition, change.epoch), Asked(change.partition, change.epoch))
             unseen = same[0] in self._changes
             self._changes = [kept for kept in self._changes if kept not in same]
-            if unseen and before > len(self._changes):
+            if unseen:
                 return
         self._changes.append(change)
         self._changed.set()

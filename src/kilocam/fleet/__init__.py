@@ -6,6 +6,7 @@ Never does: HTTP; connect to a camera; show a credential.
 Start reading at: `fleet.py`, then `events.py`.
 """
 
+from kilocam.database import SYSTEM
 from kilocam.fleet.addresses import check_address
 from kilocam.fleet.control import Assignments, Declared, FleetControl
 from kilocam.fleet.errors import (
@@ -39,10 +40,12 @@ from kilocam.fleet.values import (
     Tenant,
     Token,
     Unset,
+    token_subject,
 )
 
 __all__ = [
     "DEFAULT_TENANT",
+    "SYSTEM",
     "UNSET",
     "Assignment",
     "Assignments",
@@ -77,4 +80,5 @@ __all__ = [
     "Unset",
     "Use",
     "check_address",
+    "token_subject",
 ]

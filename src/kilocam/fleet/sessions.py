@@ -70,7 +70,8 @@ class Sessions:
             Unauthenticated: it is not ours, was altered, has expired, or was ended.
         """
         session = self._check(text, "session")
-        if session.id in self._spent or _everywhere(session.principal) in self._spent:
+        who = session.principal
+        if session.id in self._spent or _everywhere(who.tenant, who.subject) in self._spent:
             raise Unauthenticated("this session was ended: sign in again")
         return session
 
@@ -91,9 +92,9 @@ class Sessions:
         """Sign out: the session opens nothing any more. May block."""
         self._spent.add(session.id, session.expires_us)
 
-    def end_all(self, principal: Principal) -> None:
+    def end_all(self, tenant: str, subject: str) -> None:
         """End every session of this subject, for ever: its token was revoked. May block."""
-        self._spent.add(_everywhere(principal), self._clock.wall_us() + SESSION_US)
+        self._spent.add(_everywhere(tenant, subject), self._clock.wall_us() + SESSION_US)
 
     def _make(self, principal: Principal, until_us: int, purpose: Purpose) -> str:
         key = self._keyring.newest(Use.SESSION)
@@ -125,9 +126,9 @@ class Sessions:
         return Session(id=claims["id"], principal=principal, expires_us=claims["until"])
 
 
-def _everywhere(principal: Principal) -> str:
+def _everywhere(tenant: str, subject: str) -> str:
     """The name of all sessions of a subject; no session's id has a slash."""
-    return f"{principal.tenant}/{principal.subject}"
+    return f"{tenant}/{subject}"
 
 
 def _mac(secret: bytes, body: str) -> bytes:

@@ -52,6 +52,8 @@ class Tokens:
         self._database = database
         self._clock = clock
         self._known: OrderedDict[str, _Known] = OrderedDict()
+        self._revoked: OrderedDict[tuple[str, str], None] = OrderedDict()
+        """Revoked here: one that was being looked up meanwhile is not remembered after all."""
 
     async def create(
         self, tenant: str, role: Role, *, actor: str, name: str = "", expires_us: int | None = None
@@ -90,27 +92,26 @@ class Tokens:
             )
         return page([_token(row) for row in rows], limit, lambda token: token.id)
 
-    async def revoke(self, tenant: str, token: str, *, actor: str) -> Principal:
-        """Ends a token, here at once, in other processes within 30 s; whom it stood for.
+    async def revoke(self, tenant: str, token: str, *, actor: str) -> None:
+        """Ends a token, here at once, in other processes within 30 s.
 
         Raises:
             NotFound: there is none with this id.
             Conflict: it is revoked already.
         """
-        async with self._for(tenant) as transaction:
-            row = await transaction.fetchrow(sql("token"), tenant, token)
-            if row is None:
-                raise NotFound(f"token {token!r} does not exist in tenant {tenant!r}")
-            if row["revoked_us"] is not None:
-                raise Conflict(f"token {token!r} is revoked already")
-            await append(
-                transaction, tenant=tenant, aggregate=f"token/{token}", version=2,
-                kind=TOKEN_REVOKED, data={}, actor=actor,
-            )  # fmt: skip
-        for text, known in list(self._known.items()):
-            if (known.token.tenant, known.token.id) == (tenant, token):
-                del self._known[text]
-        return _without_hash(row).principal
+        try:
+            async with self._for(tenant) as transaction:
+                row = await transaction.fetchrow(sql("token"), tenant, token)
+                if row is None:
+                    raise NotFound(f"token {token!r} does not exist in tenant {tenant!r}")
+                if row["revoked_us"] is not None:
+                    raise Conflict(f"token {token!r} is revoked already")
+                await append(
+                    transaction, tenant=tenant, aggregate=f"token/{token}", version=2,
+                    kind=TOKEN_REVOKED, data={}, actor=actor,
+                )  # fmt: skip
+        finally:  # also where the commit's answer was lost, or somebody else was first
+            self._forget(tenant, token)
 
     async def authenticate(self, bearer: str) -> Principal:
         """Who brings this token; raises as `recognise`."""
@@ -159,10 +160,20 @@ class Tokens:
         return _without_hash(row)
 
     def _remember(self, text: str, known: _Known) -> None:
+        if (known.token.tenant, known.token.id) in self._revoked:
+            return
         self._known[text] = known
         self._known.move_to_end(text)
         if len(self._known) > _REMEMBERED:
             self._known.popitem(last=False)
+
+    def _forget(self, tenant: str, token: str) -> None:
+        self._revoked[tenant, token] = None
+        if len(self._revoked) > _REMEMBERED:
+            self._revoked.popitem(last=False)
+        for text, known in list(self._known.items()):
+            if (known.token.tenant, known.token.id) == (tenant, token):
+                del self._known[text]
 
     @asynccontextmanager
     async def _for(self, tenant: str) -> AsyncIterator[Transaction]:

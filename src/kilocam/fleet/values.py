@@ -113,6 +113,11 @@ class Role(StrEnum):
     SERVICE = "service"
 
 
+def token_subject(token: str) -> str:
+    """Whom a token stands for, in the audit log and in sessions that began with it."""
+    return f"token/{token}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Token:
     """One API token, without its secret, which nobody keeps."""
@@ -128,7 +133,7 @@ class Token:
     @property
     def principal(self) -> "Principal":
         """Who acts with it."""
-        return Principal(tenant=self.tenant, role=self.role, subject=f"token/{self.id}")
+        return Principal(tenant=self.tenant, role=self.role, subject=token_subject(self.id))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

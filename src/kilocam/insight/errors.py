@@ -40,7 +40,7 @@ class NotYet(InsightError):
 
 
 class Refused(InsightError):
-    """A window can never be kept; hand it in no more."""
+    """What a window came to can never be kept; it may be handed in as skipped."""
 
 
 @contextmanager
@@ -55,5 +55,11 @@ def insight_errors() -> Iterator[None]:
         raise Invalid(
             "a value cannot be kept: it is too large, or holds a character that no text can hold"
         ) from error
-    except (database.DatabaseUnavailable, database.TookTooLong) as error:
-        raise Unavailable(str(error)) from error
+    except database.DatabaseUnavailable as error:
+        _log.warning("%s", error)  # with an address, which is nobody's business outside
+        raise Unavailable(
+            "the database is not available: try again later; the server's log says why"
+        ) from error
+    except database.TookTooLong as error:
+        _log.warning("%s", error)
+        raise Unavailable("the database took too long: ask for less, or try again") from error

@@ -38,19 +38,18 @@ class Homes:
         if window is not None:
             self._doubts.pop(window, None)
 
-    def without_tenant(self, tenant: str, starts_us: Iterable[int]) -> None:
+    def without_tenant(self, tenant: str) -> None:
         """Returns when the tenant is gone for good.
 
-        Counted from the first window that missed it, not from each: the recorder may go on
-        recording a camera whose tenant is gone, and its newest window is always young.
+        Counted from the first window that missed it, whatever the windows' own age: the recorder
+        may go on recording a camera whose tenant is gone, and analysis may come to it late.
 
         Raises:
             NotYet: it may be about to get its place.
         """
         now_us = self._clock.monotonic_us()
         first_us = self._tenants.setdefault(tenant, now_us)
-        young_us = self._clock.wall_us() - _PATIENCE_US
-        if now_us - first_us < _PATIENCE_US and any(start > young_us for start in starts_us):
+        if now_us - first_us < _PATIENCE_US:
             raise NotYet(f"tenant {tenant!r} has no place yet, or none any more")
 
     async def without_day(self, days: Iterable[date]) -> NoReturn:

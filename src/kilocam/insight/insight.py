@@ -1,6 +1,6 @@
 """Reading: events by time, camera, class and words; search; counts; what changed since."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from uuid import UUID
 
@@ -25,7 +25,7 @@ MOST = 500
 CANDIDATES = 2_000
 """Newest events that fit, among which a search takes the best."""
 _KNOWN_US = 31 * 86_400_000_000
-"""Cameras that were offered in this time may be named in a search."""
+"""Cameras that were offered in this time are understood in a question's words."""
 
 
 class Insight:
@@ -104,10 +104,11 @@ class Insight:
         ranked = sorted(found, key=lambda each: (-each.score, -each.event.start_us, each.event.id))
         return tuple(ranked[:limit])
 
-    async def cameras(self, tenant: str) -> tuple[str, ...]:
-        """Cameras of which footage was offered of late, those that are removed too."""
+    async def seen(self, tenant: str, cameras: Collection[str]) -> frozenset[str]:
+        """Those of `cameras` of which an event or an account is left, removed ones too."""
         async with self._for(tenant) as transaction:
-            return await self._cameras(transaction, tenant, self._clock.wall_us())
+            rows = await transaction.fetch(_sql("seen"), tenant, list(cameras))
+        return frozenset(row["camera"] for row in rows)
 
     async def counts(
         self, tenant: str, *, since_us: int, cameras: Sequence[str] = ()

@@ -143,6 +143,12 @@ order by changed, id limit $4;
 -- Cameras of which windows were offered since a time.
 select distinct camera from window_count where tenant = $1 and hour >= $2 order by camera;
 
+-- name: seen
+-- Those of some cameras of which there is an event or an account of windows, of any age.
+select asked.camera from unnest($2::text[]) as asked(camera)
+where exists (select from event e where e.tenant = $1 and e.camera = asked.camera)
+  or exists (select from window_count c where c.tenant = $1 and c.camera = asked.camera);
+
 -- name: counts
 -- Windows by camera and outcome since the hour a time lies in.
 select camera, outcome, sum(windows)::bigint as windows, max(last) as last_us from window_count

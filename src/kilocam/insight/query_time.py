@@ -34,11 +34,19 @@ _DAY_MONTH = re.compile(
 )
 _MONTH_DAY = re.compile(rf"\b(?:on )?({_MONTH}) (\d{{1,2}})(?:st|nd|rd|th)?\b(?:,? (\d{{4}})\b)?")
 _UNREAD = re.compile(
-    r"\b\d{1,2}:\d\d(?::\d\d)?(?: ?[ap]m)?\b|\b\d{1,2} ?[ap]m\b|\b\d{1,2}[./]\d{1,2}[./]\d{2,4}\b"
+    r"\b\d{4}-\d{1,2}-\d{1,2}t\d{1,2}[\d:.]*(?:z|[+-]\d\d:?\d\d)?"
+    r"|\b\d{1,2}:\d\d(?::\d\d)?(?: ?[ap]m)?\b|\b\d{1,2} ?[ap]m\b"
+    r"|\b\d{1,2}[./]\d{1,2}[./]\d{2,4}\b"
+    rf"|\b(?:{_MONTH}),? \d{{4}}\b"
+    r"|\bon (?:mon|sat|sun)\b(?=\W*(?:$|(?:at|in|near|by|on|from)\b))"
 )
+_OPEN = re.compile(r"\b(?:since|before|until|till|after|between)\s+$")
+"""Before a day or a stretch it asks for another than that one."""
+_TIMES = (_LAST, _DAY, _ISO, _DAY_MONTH, _MONTH_DAY, _WEEKDAY, _UNREAD)
 _UNREAD_WORDS = frozenset(re.findall("[a-z]+", """
     tomorrow tonight morning afternoon evening night noon midnight week weekend month year weeks
     months years ago january february april june july august september october november december
+    jan feb apr jun jul aug sep sept oct nov dec tue tues wed thu thur thurs fri
 """))  # fmt: skip
 _HOW = "today, yesterday, monday, 24 november, 2026-11-24 or last 10 minutes"
 
@@ -53,7 +61,7 @@ def read_time(text: str, now_us: int) -> tuple[str, int | None, int | None]:
         count, unit = match.groups()
         many = int(count) if count and count.isdigit() else _FEW if count else 1
         span_us = many * _UNIT_US[_SHORT.get(unit, unit)]
-        return _without(text, match), now_us - span_us, now_us
+        return _rest(text, match), now_us - span_us, now_us
     today = datetime.fromtimestamp(now_us // 1_000_000, UTC).date()
     if match := _DAY.search(text):
         day = today if match[1] == "today" else today - timedelta(days=1)
@@ -71,7 +79,7 @@ def read_time(text: str, now_us: int) -> tuple[str, int | None, int | None]:
     else:
         return text, None, None
     from_us = (day - _EPOCH).days * _DAY_US
-    return _without(text, match), from_us, min(from_us + _DAY_US, max(now_us, from_us + 1))
+    return _rest(text, match), from_us, min(from_us + _DAY_US, max(now_us, from_us + 1))
 
 
 def refuse_unread(words: Iterable[str]) -> None:
@@ -118,5 +126,13 @@ def _no_day(what: str) -> Invalid:
     return Invalid(f"there is no {what}: mend the day, or write {_HOW}")
 
 
-def _without(text: str, match: re.Match[str]) -> str:
-    return f"{text[: match.start()]} {text[match.end() :]}"
+def _rest(text: str, match: re.Match[str]) -> str:
+    """The text without its time; one that says more about the time is not understood."""
+    before, after = text[: match.start()], text[match.end() :]
+    if opened := _OPEN.search(before):
+        raise _unread(opened[0] + match[0])
+    rest = f"{before} {after}"
+    for pattern in _TIMES:
+        if more := pattern.search(rest):
+            raise _unread(more[0].strip())
+    return rest

@@ -93,7 +93,7 @@ class Windows:
                 await _note_looked(transaction, result)
                 await _replace(transaction, result)
         except UnknownTenant:
-            self._homes.without_tenant(tenant, [result.window.start_us])
+            self._homes.without_tenant(tenant)
             self.homeless += 1
         except UnknownShard as error:
             raise NotYet(str(error)) from error
@@ -184,7 +184,7 @@ class Windows:
         try:
             await self._skip(tenant, group)
         except UnknownTenant:
-            self._homes.without_tenant(tenant, [each.window.start_us for each in group])
+            self._homes.without_tenant(tenant)
             self.homeless += len(group)
         except UnknownShard as error:
             raise NotYet(str(error)) from error

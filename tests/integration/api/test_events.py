@@ -13,6 +13,7 @@ import pytest
 import pytest_asyncio
 import uvicorn
 from fastapi import FastAPI
+from tests.fakes.intruder import admin_does
 from tests.fakes.postgres import Installation, PostgresServer
 from tests.integration.insight.made import (
     GATE,
@@ -50,6 +51,7 @@ class House:
     url: str
     sessions: Sessions
     windows: Windows
+    installation: Installation
 
     def headers(self, tenant: str = "default") -> dict[str, str]:
         who = Principal(tenant=tenant, role=Role.VIEWER, subject="user/test")
@@ -83,7 +85,7 @@ async def house(postgres: PostgresServer, tmp_path: Path) -> AsyncIterator[House
         insight, sessions = Insight(database), Sessions(keyring)
         fleet = Fleet(database, keyring)
         await fleet.add_camera("default", CameraInput(id="yard", url="rtsp://h/"), actor="test")
-        cameras = KnownCameras(Recorded(), lambda: (), fleet)
+        cameras = KnownCameras(Recorded(), lambda: (), fleet, insight.seen)
         identity = Identity(fleet.tokens, sessions, RateLimit())
         async with Feed(insight) as feed:
             app, catalogue = FastAPI(), Catalogue()
@@ -93,7 +95,7 @@ async def house(postgres: PostgresServer, tmp_path: Path) -> AsyncIterator[House
             mount(app, catalogue, identity.caller)
             mount_streams(app, feed, cameras, identity, translator)
             async with served(app) as url:
-                yield House(url, sessions, Windows(database, VERSION))
+                yield House(url, sessions, Windows(database, VERSION), installation)
 
 
 class served:  # noqa: N801 - reads as what it does
@@ -336,6 +338,18 @@ async def test_server_sent_events_go_on_after_the_last_one(house: House) -> None
         assert (await anext(resumed)).event == {}
         assert (await anext(resumed)).event["class"] == "car"
         await resumed.aclose()
+
+
+async def test_a_removed_camera_is_known_as_long_as_an_event_of_it_is_listed(house: House) -> None:
+    await house.windows.write(looked(0, seen(0, 0)))  # of the gate, which is in no fleet
+    counts = "delete from kilocam.window_count"  # its account is older than is kept
+    await admin_does(house.installation, counts)
+    async with house.client() as client:
+        listed = await client.get("/v1/events?camera=gate")
+        assert [each["camera"] for each in listed.json()["items"]] == ["gate"]
+        stream = sse(client, "/v1/events/stream?camera=gate")
+        assert (await anext(stream)).event == {}
+        await stream.aclose()
 
 
 async def test_a_stream_of_who_signed_out_tells_nothing_more(house: House) -> None:

@@ -7,13 +7,15 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from starlette.requests import HTTPConnection
 from tests.fakes.postgres import Installation
 from tests.integration.api.conftest import House, Stored, open_house
 
-from kilocam.api.identity import COOKIE
+from kilocam.api import RateLimit
+from kilocam.api.identity import COOKIE, Identity
 from kilocam.api.operations.cameras import CameraFigures
 from kilocam.core import CameraKey, format_time
-from kilocam.fleet import Role
+from kilocam.fleet import SYSTEM, Role, Unauthenticated
 
 pytestmark = pytest.mark.asyncio
 NEW = {"id": "attic", "url": "rtsp://h/"}
@@ -167,6 +169,63 @@ async def test_a_token_signs_in_until_it_is_revoked_or_expires(living: House) ->
     assert format_time(until) == made["expires"]
     assert (after.status_code, again.status_code) == (401, 401)
     assert "was revoked" in again.json()["detail"]
+
+
+async def test_repeating_a_revocation_ends_the_sessions_that_the_first_one_left(
+    living: House,
+) -> None:
+    async with living.signed_in(role=Role.ADMIN) as admin, living.client() as client:
+        made = (await admin.post("/v1/tokens", json={"role": "operator"})).json()
+        await client.post("/v1/session", json={"token": made["token"]})
+        await living.fleet.tokens.revoke("default", made["id"], actor="who died right after it")
+        assert (await client.get("/v1/session")).status_code == 200
+        again = await admin.delete(f"/v1/tokens/{made['id']}")
+        after = await client.get("/v1/session")
+    assert again.status_code == 409
+    assert "is revoked already" in again.json()["detail"]
+    assert after.status_code == 401
+
+
+async def test_the_installations_own_tokens_are_listed_and_revoked_in_its_tenant(
+    living: House,
+) -> None:
+    own = await living.fleet.tokens.create(SYSTEM, Role.ADMIN, actor="the first start")
+    lost = await living.fleet.tokens.create(SYSTEM, Role.ADMIN, actor="the first start")
+    bearer = {"Authorization": f"Bearer {own.secret}"}
+    where = {"tenant": SYSTEM}
+    async with living.client() as client:
+        listed = await client.get("/v1/tokens", params=where, headers=bearer)
+        gone = await client.delete(f"/v1/tokens/{lost.token.id}", params=where, headers=bearer)
+        cameras = await client.get("/v1/cameras", params=where, headers=bearer)
+    async with living.signed_in(role=Role.ADMIN) as other:
+        refused = await other.get("/v1/tokens", params=where)
+    assert {each["id"] for each in listed.json()["items"]} == {own.token.id, lost.token.id}
+    assert gone.status_code == 204
+    with pytest.raises(Unauthenticated):
+        await living.fleet.tokens.recognise(lost.secret)
+    assert (cameras.status_code, refused.status_code) == (422, 403)
+    assert "does not work in tenant '_system'" in cameras.json()["detail"]
+
+
+def bearing(token: str) -> HTTPConnection:
+    headers = [(b"authorization", f"Bearer {token}".encode())]
+    return HTTPConnection({"type": "websocket", "headers": headers})
+
+
+async def test_what_is_watched_with_a_token_ends_when_the_token_is_revoked(living: House) -> None:
+    identity = Identity(living.fleet.tokens, living.sessions, RateLimit())
+    made = await living.fleet.tokens.create("default", Role.VIEWER, actor="a")
+    await identity.check_still(bearing(made.secret))
+    await living.fleet.tokens.revoke("default", made.token.id, actor="a")
+    with pytest.raises(Unauthenticated, match="was revoked"):
+        await identity.check_still(bearing(made.secret))
+
+
+async def test_what_is_watched_with_a_token_goes_on_while_the_database_is_away(
+    house: House,
+) -> None:
+    identity = Identity(house.fleet.tokens, house.sessions, RateLimit())
+    await identity.check_still(bearing("kct.default.abc.secret"))
 
 
 async def test_a_camera_nobody_ever_heard_of_is_not_found(living: House) -> None:

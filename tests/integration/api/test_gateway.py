@@ -270,6 +270,19 @@ async def test_the_page_loads_nothing_from_elsewhere_and_its_files_are_kept(hous
     assert "immutable" in script.headers["cache-control"]
 
 
+async def test_a_stranger_does_not_learn_where_the_database_is(house: House) -> None:
+    async with house.client() as client, house.signed_in() as viewer:
+        answers = [
+            await client.post("/v1/session", json={"token": "kct.default.abc.secret"}),
+            await viewer.get("/v1/cameras"),
+        ]
+    for answer in answers:
+        assert answer.status_code == 503
+        assert answer.json()["detail"] == (
+            "the database is not available: try again later; the server's log says why"
+        )
+
+
 async def test_readiness_names_who_is_not_ready(house: House) -> None:
     async with house.client() as nobody:
         problem = assert_problem(await nobody.get("/readyz"))

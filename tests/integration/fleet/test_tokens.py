@@ -1,10 +1,15 @@
 """API tokens: made, recognised, revoked, and what happens while Postgres is away."""
 
-import pytest
-from tests.fakes.postgres import Installation, running_postgres
-from tests.integration.fleet.conftest import House
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
-from kilocam.database import SYSTEM, Limits
+import pytest
+from tests.fakes.postgres import SECRETS, Installation, running_postgres
+from tests.integration.fleet.conftest import House
+from typing_extensions import override
+
+from kilocam.database import SYSTEM, Database, Limits, Shard, Transaction
 from kilocam.fleet import (
     Conflict,
     Fleet,
@@ -81,6 +86,33 @@ async def test_a_revoked_token_is_refused_at_once(house: House) -> None:
         await tokens.revoke("default", made.token.id, actor="b")
     with pytest.raises(NotFound, match="token 'none' does not exist in tenant 'default'"):
         await tokens.revoke("default", "none", actor="b")
+
+
+async def test_a_token_revoked_while_it_is_looked_up_is_not_remembered(house: House) -> None:
+    made = await house.fleet.tokens.create("default", Role.VIEWER, actor="a")
+    looked_up, revoked = asyncio.Event(), asyncio.Event()
+
+    class Slow(Database):
+        """Whoever looks a token up learns what it found after the token was revoked."""
+
+        @asynccontextmanager
+        @override
+        async def for_tenant(self, tenant: str) -> AsyncIterator[Transaction]:
+            async with house.database.for_tenant(tenant) as transaction:
+                yield transaction
+            if not looked_up.is_set():
+                looked_up.set()
+                await revoked.wait()
+
+    slow = Slow((Shard(url="postgresql://h/none"),), SECRETS)
+    tokens = Fleet(slow, house.keyring).tokens
+    looking = asyncio.create_task(tokens.authenticate(made.secret))
+    await looked_up.wait()
+    await tokens.revoke("default", made.token.id, actor="b")
+    revoked.set()
+    await looking  # it was good when it was asked for
+    with pytest.raises(Unauthenticated, match="the token was revoked"):
+        await tokens.authenticate(made.secret)
 
 
 async def test_a_token_expires(house: House) -> None:

@@ -201,11 +201,20 @@ async def test_a_partition_is_taken_over_where_it_was_left(house: House) -> None
     assert (await Windows(house.database, "2").resume(GATE.partition)).position is None
 
 
-async def test_windows_of_a_tenant_that_is_gone_are_dropped_and_counted(house: House) -> None:
+async def test_old_windows_of_a_tenant_that_is_gone_are_dropped_after_a_minute_and_counted(
+    house: House,
+) -> None:
+    clock = FakeClock(T0 + 3600 * S)
+    windows = Windows(house.database, VERSION, clock)
     gone = CameraKey("gone", "gate")
-    await house.windows.write(looked(0, key=gone))
-    await house.windows.skip([skipped(1, key=gone), skipped(2, key=GATE)])
-    assert house.windows.homeless == 2
+    with pytest.raises(NotYet):
+        await windows.write(looked(0, key=gone))
+    later = await windows.skip([skipped(1, key=gone), skipped(2, key=GATE)])
+    assert later == [skipped(1, key=gone)]
+    clock.advance(60 * S)
+    await windows.write(looked(0, key=gone))
+    assert await windows.skip(later) == []
+    assert windows.homeless == 2
     [gate] = await house.insight.counts("default", since_us=T0)
     assert gate.offered == 1
 

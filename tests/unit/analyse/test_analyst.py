@@ -474,6 +474,28 @@ async def test_what_waits_aside_is_forgotten_with_its_partition() -> None:
         await stage.until(lambda: stage.book.starts == [start])
 
 
+async def test_a_look_from_before_a_revocation_does_not_replace_the_one_that_waits_aside() -> None:
+    async with _running() as stage:
+        stage.book.objection["gate"] = NotYet("its day has no place")
+        held_up = stage.book.writable
+        held_up.clear()
+        stage.grant()
+        start = stage.queue.offer()
+        await stage.until(lambda: stage.book.calls == 2)  # it resumed, and writes
+        stage.queue.changes.put_nowait(Revoked(HOME, 1))
+        stage.book.writable = asyncio.Event()
+        stage.book.writable.set()
+        stage.grant()
+        await stage.until(lambda: stage.analyst.status().troubles.get("not_yet", 0) > 1)
+        held_up.set()
+        await asyncio.sleep(0.02)
+
+        stage.book.objection = {}
+        second = stage.queue.offer()
+        await stage.until(lambda: stage.book.starts == [start, second])
+        await stage.until(lambda: stage.book.positions == {HOME: Position(1, 2)})
+
+
 async def test_a_model_that_vanished_ends_the_service_with_its_line() -> None:
     stage = Stage()
     stage.crew.error = lambda _: ModelError("model eye: it is gone")

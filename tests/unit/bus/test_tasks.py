@@ -1,6 +1,7 @@
 """Endless tasks of the bus survive what they did not expect."""
 
 import asyncio
+import itertools
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -9,7 +10,7 @@ from typing import cast
 import pytest
 from typing_extensions import override
 
-from kilocam.bus import Bus, BusConflict, BusTarget, Granted, Revoked
+from kilocam.bus import Asked, Bus, BusConflict, BusTarget, Granted, Revoked
 from kilocam.bus.bucket import Bucket, Change, Synced
 from kilocam.bus.leases import LeaseSet, Mark
 from kilocam.bus.tasks import Edge
@@ -146,3 +147,46 @@ async def test_a_holder_that_meets_odd_answers_loses_its_leases_and_gets_them_ag
         assert await leases.next() == Granted(0, 2)
     assert bucket.watches == 2
     assert edge.faults >= 1
+
+
+class SlowBucket(OddBucket):
+    """Tells of another holder when the test says; is slow to take the first partition back."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.joined = asyncio.Event()
+        self.taken = asyncio.Event()
+        self.returned = 0
+
+    @override
+    async def update(self, key: str, value: Mark, revision: int) -> int:
+        if not value.holder:
+            self.returned += 1
+            if self.returned == 1:
+                await self.taken.wait()
+        return await self.put(key, value)
+
+    @override
+    async def watch(self, keys: str = ">") -> AsyncGenerator[Change[Mark] | Synced, None]:
+        yield Synced(anew=False)
+        await self.joined.wait()
+        for beat in itertools.count(1):
+            yield Change("holder.b", Mark("b", beat), beat)
+            await asyncio.sleep(0.02)
+
+
+async def test_a_partition_given_back_while_another_overdue_one_is_taken_is_no_fault() -> None:
+    bucket, edge = SlowBucket(), Edge(rest_s=0.01)
+    leases = LeaseSet(bucket, holder="a", ttl_s=0.4, partitions=4, edge=edge)
+    async with asyncio.timeout(10), leases:
+        assert {type(await leases.next()) for _ in range(4)} == {Granted}
+        bucket.joined.set()
+        asked = [await leases.next() for _ in range(2)]
+        assert {type(each) for each in asked} == {Asked}
+        overdue = await leases.next()
+        assert isinstance(overdue, Revoked)
+        [other] = {each.partition for each in asked} - {overdue.partition}
+        await leases.release(other)
+        bucket.taken.set()
+        await asyncio.sleep(0.05)
+        assert edge.faults == 0

@@ -89,7 +89,7 @@ def test_a_session_that_is_ended_opens_nothing_and_its_neighbour_goes_on(
 def test_all_sessions_of_a_subject_end_together_and_nobody_elses(sessions: Sessions) -> None:
     bob = Principal(tenant="shop", role=Role.OPERATOR, subject="user/bob")
     hers, his = [sessions.issue(ALICE) for _ in range(2)], sessions.issue(bob)
-    sessions.end_all(ALICE)
+    sessions.end_all(ALICE.tenant, ALICE.subject)
     for session in hers:
         with pytest.raises(Unauthenticated):
             sessions.verify(session)

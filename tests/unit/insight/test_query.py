@@ -75,6 +75,24 @@ def test_phrases_of_time_are_understood(text: str, span: tuple[int, int]) -> Non
         ("10 minutes ago", "cannot read the time 'ago':"),
         ("this morning", "cannot read the time 'morning':"),
         ("in february", "cannot read the time 'february':"),
+        ("yesterday at 5 pm", "cannot read the time '5 pm':"),
+        ("in the last week at 10:30", "cannot read the time '10:30':"),
+        ("2024-10-01T10:00", "cannot read the time '2024-10-01t10:00':"),
+        ("at 2024-10-01T10:00:00.5+02:00", "the time '2024-10-01t10:00:00.5\\+02:00':"),
+        ("2024-10-01 10:00", "cannot read the time '10:00':"),
+        ("in nov 2025", "cannot read the time 'nov 2025':"),
+        ("march 2025", "cannot read the time 'march 2025':"),
+        ("in may, 2025", "cannot read the time 'may, 2025':"),
+        ("in oct", "cannot read the time 'oct':"),
+        ("on tue", "cannot read the time 'tue':"),
+        ("on sun", "cannot read the time 'on sun':"),
+        ("since monday", "cannot read the time 'since monday':"),
+        ("before 2 october", "cannot read the time 'before 2 october':"),
+        ("until yesterday", "cannot read the time 'until yesterday':"),
+        ("after 2024-10-01", "cannot read the time 'after 2024-10-01':"),
+        ("since last week", "cannot read the time 'since last week':"),
+        ("yesterday and today", "cannot read the time 'today':"),
+        ("on 2 october or 3 october", "cannot read the time '3 october':"),
     ],
 )
 def test_a_time_that_cannot_be_read_is_refused_and_not_dropped(text: str, told: str) -> None:
@@ -85,6 +103,8 @@ def test_a_time_that_cannot_be_read_is_refused_and_not_dropped(text: str, told: 
 def test_a_camera_may_be_called_by_a_word_of_time() -> None:
     query = parse_query("person at the night yard", cameras=["night-yard"], now_us=NOW)
     assert query.cameras == ("night-yard",)
+    query = parse_query("person on sun terrace", cameras=["sun-terrace"], now_us=NOW)
+    assert query.cameras == ("sun-terrace",)
 
 
 @pytest.mark.parametrize(

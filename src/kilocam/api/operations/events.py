@@ -293,10 +293,7 @@ class EventOperations:
 
     async def _check(self, tenant: str, cameras: Sequence[str]) -> None:
         """Refuse cameras that nobody knows; what was seen by one that is removed stays."""
-        unknown = await self._cameras.unknown(tenant, cameras)
-        if unknown:
-            seen = await self._insight.cameras(tenant)
-            refuse_unknown(tenant, [camera for camera in unknown if camera not in seen])
+        refuse_unknown(tenant, await self._cameras.unknown(tenant, cameras))
 
 
 def refuse_unknown(tenant: str, cameras: Sequence[str]) -> None:

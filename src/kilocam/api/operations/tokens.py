@@ -7,7 +7,7 @@ from pydantic import Field
 
 from kilocam.api.catalogue import Caller, Catalogue, Model, Nothing, Operation
 from kilocam.core import format_time, now_us, parse_duration
-from kilocam.fleet import Fleet, Role, Sessions, Token
+from kilocam.fleet import Conflict, Fleet, Role, Sessions, Token, token_subject
 
 
 class CreateToken(Model):
@@ -70,17 +70,17 @@ class TokenOperations:
         catalogue.add(Operation(
             name="create_token", summary="Make an API token; its secret is shown once.",
             method="POST", path="/v1/tokens", needs=Role.ADMIN, status=201,
-            takes=CreateToken, gives=NewTokenOut, call=self.create,
+            takes=CreateToken, gives=NewTokenOut, call=self.create, in_system=True,
         ))  # fmt: skip
         catalogue.add(Operation(
             name="list_tokens", summary="API tokens of the tenant, revoked ones too.",
             method="GET", path="/v1/tokens", needs=Role.ADMIN,
-            takes=ListTokens, gives=TokenList, call=self.list,
+            takes=ListTokens, gives=TokenList, call=self.list, in_system=True,
         ))  # fmt: skip
         catalogue.add(Operation(
             name="revoke_token", summary="End an API token.",
             method="DELETE", path="/v1/tokens/{id}", needs=Role.ADMIN, status=204,
-            takes=OneToken, gives=Nothing, call=self.revoke,
+            takes=OneToken, gives=Nothing, call=self.revoke, in_system=True,
         ))  # fmt: skip
 
     async def create(self, caller: Caller, given: CreateToken) -> NewTokenOut:
@@ -99,9 +99,16 @@ class TokenOperations:
 
     async def revoke(self, caller: Caller, given: OneToken) -> Nothing:
         """The token opens nothing any more, nor does a session that began with it."""
-        whose = await self._tokens.revoke(caller.tenant, given.id, actor=caller.actor)
-        await asyncio.to_thread(self._sessions.end_all, whose)
+        try:
+            await self._tokens.revoke(caller.tenant, given.id, actor=caller.actor)
+        except Conflict:  # whoever revoked it may have died before the sessions: this ends them
+            await self._end_sessions(caller.tenant, given.id)
+            raise
+        await self._end_sessions(caller.tenant, given.id)
         return Nothing()
+
+    async def _end_sessions(self, tenant: str, token: str) -> None:
+        await asyncio.to_thread(self._sessions.end_all, tenant, token_subject(token))
 
 
 def _shown(token: Token) -> TokenOut:

@@ -94,7 +94,8 @@ async def main(child: Child) -> None:
         spent = Spent(installation.data.signed_out)
         sessions, limit = Sessions(installation.keyring, spent=spent), RateLimit()
         board = BoardReader(installation.data.run)
-        cameras = KnownCameras(board, archive.keys, fleet)
+        insight = Insight(database)
+        cameras = KnownCameras(board, archive.keys, fleet, insight.seen)
         catalogue = Catalogue()
         CameraOperations(fleet, board).enter(catalogue)
         LinkOperations(sessions).enter(catalogue)
@@ -103,7 +104,6 @@ async def main(child: Child) -> None:
         bus = await stack.enter_async_context(
             Bus(bus_target(child.config), SCHEMAS, name=child.name)
         )
-        insight = Insight(database)
         feed = await stack.enter_async_context(Feed(insight, _bell(bus)))
         EventOperations(insight, feed, cameras).enter(catalogue)
         app = make_app(
