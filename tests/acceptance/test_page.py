@@ -51,6 +51,13 @@ WIDER = """() => {
         ? [document.documentElement.scrollWidth, ...names] : [];
 }"""
 THOUSAND = [f"wall-{number:04}" for number in range(1000)]
+SOCKETS = """
+    window.sockets = [];
+    const Real = WebSocket;
+    window.WebSocket = class extends Real {
+        constructor(...given) { super(...given); sockets.push(this); }
+    };
+"""
 PAST = "at => Number(document.querySelector('[data-testid=moment]').dataset.now) >= at"
 SHOWS = "video => video.readyState >= 2 && !video.seeking && video.videoWidth > 0"
 
@@ -321,6 +328,21 @@ def test_live_pictures_change_and_are_at_most_two_seconds_behind(
     late = sorted(behind_s(house, 0, sample) for sample in seen)
     print("behind the ledger, seconds:", [round(value, 2) for value in late])
     assert late[len(late) // 2] <= 2.0, late
+
+
+def test_a_page_seen_again_while_it_waits_to_retry_keeps_one_socket(
+    signed_in: Page, house: House
+) -> None:
+    page = signed_in.context.new_page()
+    page.add_init_script(SOCKETS)
+    open_camera(page, house, "cam-0")
+    grab(page, "live-cam-0")
+    page.evaluate("sockets[0].close()")
+    expect(page.get_by_test_id("stage")).to_contain_text("trying again")
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")  # the user is back
+    page.wait_for_timeout(2500)  # longer than the first wait before a retry
+    assert page.evaluate("sockets.filter(each => each.readyState <= 1).length") == 1
+    page.close()
 
 
 def test_a_past_moment_shows_the_picture_of_that_moment(signed_in: Page, house: House) -> None:
