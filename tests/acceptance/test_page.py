@@ -235,6 +235,17 @@ def test_events_are_shown_as_they_come_and_their_pictures_play(
     assert grab(signed_in, "past").number is not None
 
 
+def test_events_go_on_after_their_stream_was_refused_once(signed_in: Page, house: House) -> None:
+    page = signed_in.context.new_page()
+    page.route("**/v1/events/stream", lambda route: route.fulfill(status=503), times=1)
+    with page.expect_response("**/v1/events/stream") as refused:
+        page.goto(f"{house.url}/#/events")
+    assert refused.value.status == 503
+    see(house, "bicycle", house.hour.truth.spec.start_us + 180_000_000)
+    expect(page.get_by_test_id("event").first).to_contain_text("bicycle", timeout=10_000)
+    page.close()
+
+
 @pytest.mark.parametrize("path", ["", "#/events", "#/camera/cam-0", "#/camera/refused", "past"])
 def test_a_phone_scrolls_in_one_direction_only(
     signed_in: Page, chromium: Browser, house: House, path: str
