@@ -13,7 +13,7 @@ from urllib.request import Request, urlopen
 import av
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page, WebSocket, expect
+from playwright.sync_api import Browser, Page, Route, WebSocket, expect
 from tests.acceptance.conftest import House
 
 from kilocam.analyse import BoxAt, ObjectSeen, WindowResult, event_id
@@ -243,6 +243,61 @@ def test_events_go_on_after_their_stream_was_refused_once(signed_in: Page, house
     assert refused.value.status == 503
     see(house, "bicycle", house.hour.truth.spec.start_us + 180_000_000)
     expect(page.get_by_test_id("event").first).to_contain_text("bicycle", timeout=10_000)
+    page.close()
+
+
+def test_a_late_list_does_not_replace_what_a_search_found(signed_in: Page, house: House) -> None:
+    see(house, "cat", house.hour.truth.spec.start_us + 240_000_000)
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:  # the library cannot keep a list's own method
+        held.append(route)
+
+    page = signed_in.context.new_page()
+    page.route("**/v1/events?*", hold)
+    page.goto(f"{house.url}/#/events")
+    page.get_by_role("searchbox").fill("dog at the hour")
+    expect(page.get_by_text("Nothing was found.")).to_be_visible()
+    assert held
+    for route in held:
+        route.continue_()
+    page.wait_for_timeout(1000)
+    expect(page.get_by_test_id("event")).to_have_count(0)
+    page.close()
+
+
+def test_a_late_list_does_not_take_away_the_older_ones(signed_in: Page, house: House) -> None:
+    asked: list[Route] = []
+    held: list[Route] = []
+
+    def seen(name: str, cursor: str | None) -> dict[str, Any]:
+        at = format_time(house.hour.truth.spec.start_us)
+        card = {"id": name, "camera": "hour", "class": name, "start": at, "end": at, "score": 1,
+                "box": None, "snapshot_url": "/a?", "clip_url": "/b"}  # fmt: skip
+        return {"items": [card], "next_cursor": cursor}
+
+    def answer(route: Route) -> None:
+        if "cursor=" in route.request.url:
+            route.fulfill(json=seen("older", None))
+        elif not asked:
+            asked.append(route)
+            route.fulfill(json=seen("newest", "next"))
+        else:
+            held.append(route)  # asked again, because something came
+
+    page = signed_in.context.new_page()
+    cards = page.get_by_test_id("event")
+    page.route("**/v1/events?*", answer)
+    page.goto(f"{house.url}/#/events")
+    expect(cards).to_have_count(1)
+    page.wait_for_timeout(1500)
+    assert held
+    page.get_by_role("button", name="Show older ones").click()
+    expect(cards).to_have_count(2)
+    for route in held:
+        route.fulfill(json=seen("newest", "next"))
+    page.wait_for_timeout(500)
+    expect(cards).to_have_count(2)
     page.close()
 
 
