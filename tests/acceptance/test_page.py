@@ -462,6 +462,24 @@ def test_gaps_are_shown_with_their_causes(signed_in: Page, house: House) -> None
     assert seen.number in numbers_near(house, seen.now_us, 400_000)
 
 
+def test_a_slow_timeline_is_asked_for_once_at_a_time(signed_in: Page, house: House) -> None:
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:  # the library cannot keep a list's own method
+        held.append(route)
+
+    page = signed_in.context.new_page()
+    page.route("**/footage?*", hold)
+    open_camera(page, house, "hour", house.hour.truth.spec.start_us)
+    page.wait_for_timeout(6000)  # it is renewed each 4 s
+    assert len(held) == 1
+    held[0].continue_()
+    expect(page.get_by_test_id("gaps")).to_contain_text("recorded")
+    page.wait_for_timeout(4500)
+    assert len(held) == 2
+    page.close()
+
+
 def test_an_hour_plays_through_at_16_times_the_speed(signed_in: Page, house: House) -> None:
     truth = house.hour.truth
     start_us = truth.spec.start_us
