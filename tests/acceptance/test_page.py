@@ -185,6 +185,16 @@ def test_a_refused_camera_shows_its_reason(signed_in: Page, house: House) -> Non
     expect(signed_in.get_by_test_id("tile-cam-0")).to_be_visible()
 
 
+def test_a_camera_that_is_not_recorded_opens_no_socket(signed_in: Page, house: House) -> None:
+    opened: list[str] = []
+    page = signed_in.context.new_page()
+    page.on("websocket", lambda socket: opened.append(socket.url))
+    open_camera(page, house, "refused")
+    expect(page.get_by_test_id("stage")).to_contain_text("refuses connections")
+    assert not opened
+    page.close()
+
+
 def see(house: House, label: str, at_us: int) -> None:
     """Two seconds of the stored hour in which something was seen."""
     key = house.hour.key
