@@ -13,7 +13,7 @@ from urllib.request import Request, urlopen
 import av
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page, WebSocket, expect
+from playwright.sync_api import Browser, Page, Route, WebSocket, expect
 from tests.acceptance.conftest import House
 
 from kilocam.analyse import BoxAt, ObjectSeen, WindowResult, event_id
@@ -51,6 +51,13 @@ WIDER = """() => {
         ? [document.documentElement.scrollWidth, ...names] : [];
 }"""
 THOUSAND = [f"wall-{number:04}" for number in range(1000)]
+SOCKETS = """
+    window.sockets = [];
+    const Real = WebSocket;
+    window.WebSocket = class extends Real {
+        constructor(...given) { super(...given); sockets.push(this); }
+    };
+"""
 PAST = "at => Number(document.querySelector('[data-testid=moment]').dataset.now) >= at"
 SHOWS = "video => video.readyState >= 2 && !video.seeking && video.videoWidth > 0"
 
@@ -178,6 +185,16 @@ def test_a_refused_camera_shows_its_reason(signed_in: Page, house: House) -> Non
     expect(signed_in.get_by_test_id("tile-cam-0")).to_be_visible()
 
 
+def test_a_camera_that_is_not_recorded_opens_no_socket(signed_in: Page, house: House) -> None:
+    opened: list[str] = []
+    page = signed_in.context.new_page()
+    page.on("websocket", lambda socket: opened.append(socket.url))
+    open_camera(page, house, "refused")
+    expect(page.get_by_test_id("stage")).to_contain_text("refuses connections")
+    assert not opened
+    page.close()
+
+
 def see(house: House, label: str, at_us: int) -> None:
     """Two seconds of the stored hour in which something was seen."""
     key = house.hour.key
@@ -226,6 +243,72 @@ def test_events_are_shown_as_they_come_and_their_pictures_play(
     cards.first.get_by_role("link").click()
     expect(signed_in.get_by_role("heading", name="hour")).to_be_visible()
     assert grab(signed_in, "past").number is not None
+
+
+def test_events_go_on_after_their_stream_was_refused_once(signed_in: Page, house: House) -> None:
+    page = signed_in.context.new_page()
+    page.route("**/v1/events/stream", lambda route: route.fulfill(status=503), times=1)
+    with page.expect_response("**/v1/events/stream") as refused:
+        page.goto(f"{house.url}/#/events")
+    assert refused.value.status == 503
+    see(house, "bicycle", house.hour.truth.spec.start_us + 180_000_000)
+    expect(page.get_by_test_id("event").first).to_contain_text("bicycle", timeout=10_000)
+    page.close()
+
+
+def test_a_late_list_does_not_replace_what_a_search_found(signed_in: Page, house: House) -> None:
+    see(house, "cat", house.hour.truth.spec.start_us + 240_000_000)
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:  # the library cannot keep a list's own method
+        held.append(route)
+
+    page = signed_in.context.new_page()
+    page.route("**/v1/events?*", hold)
+    page.goto(f"{house.url}/#/events")
+    page.get_by_role("searchbox").fill("dog at the hour")
+    expect(page.get_by_text("Nothing was found.")).to_be_visible()
+    assert held
+    for route in held:
+        route.continue_()
+    page.wait_for_timeout(1000)
+    expect(page.get_by_test_id("event")).to_have_count(0)
+    page.close()
+
+
+def test_a_late_list_does_not_take_away_the_older_ones(signed_in: Page, house: House) -> None:
+    asked: list[Route] = []
+    held: list[Route] = []
+
+    def seen(name: str, cursor: str | None) -> dict[str, Any]:
+        at = format_time(house.hour.truth.spec.start_us)
+        card = {"id": name, "camera": "hour", "class": name, "start": at, "end": at, "score": 1,
+                "box": None, "snapshot_url": "/a?", "clip_url": "/b"}  # fmt: skip
+        return {"items": [card], "next_cursor": cursor}
+
+    def answer(route: Route) -> None:
+        if "cursor=" in route.request.url:
+            route.fulfill(json=seen("older", None))
+        elif not asked:
+            asked.append(route)
+            route.fulfill(json=seen("newest", "next"))
+        else:
+            held.append(route)  # asked again, because something came
+
+    page = signed_in.context.new_page()
+    cards = page.get_by_test_id("event")
+    page.route("**/v1/events?*", answer)
+    page.goto(f"{house.url}/#/events")
+    expect(cards).to_have_count(1)
+    page.wait_for_timeout(1500)
+    assert held
+    page.get_by_role("button", name="Show older ones").click()
+    expect(cards).to_have_count(2)
+    for route in held:
+        route.fulfill(json=seen("newest", "next"))
+    page.wait_for_timeout(500)
+    expect(cards).to_have_count(2)
+    page.close()
 
 
 @pytest.mark.parametrize("path", ["", "#/events", "#/camera/cam-0", "#/camera/refused", "past"])
@@ -323,6 +406,21 @@ def test_live_pictures_change_and_are_at_most_two_seconds_behind(
     assert late[len(late) // 2] <= 2.0, late
 
 
+def test_a_page_seen_again_while_it_waits_to_retry_keeps_one_socket(
+    signed_in: Page, house: House
+) -> None:
+    page = signed_in.context.new_page()
+    page.add_init_script(SOCKETS)
+    open_camera(page, house, "cam-0")
+    grab(page, "live-cam-0")
+    page.evaluate("sockets[0].close()")
+    expect(page.get_by_test_id("stage")).to_contain_text("trying again")
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")  # the user is back
+    page.wait_for_timeout(2500)  # longer than the first wait before a retry
+    assert page.evaluate("sockets.filter(each => each.readyState <= 1).length") == 1
+    page.close()
+
+
 def test_a_past_moment_shows_the_picture_of_that_moment(signed_in: Page, house: House) -> None:
     open_camera(signed_in, house, "cam-1")
     grab(signed_in, "live-cam-1")
@@ -372,6 +470,24 @@ def test_gaps_are_shown_with_their_causes(signed_in: Page, house: House) -> None
     signed_in.wait_for_function(PAST, arg=after_ms)
     seen = grab(signed_in, "past")
     assert seen.number in numbers_near(house, seen.now_us, 400_000)
+
+
+def test_a_slow_timeline_is_asked_for_once_at_a_time(signed_in: Page, house: House) -> None:
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:  # the library cannot keep a list's own method
+        held.append(route)
+
+    page = signed_in.context.new_page()
+    page.route("**/footage?*", hold)
+    open_camera(page, house, "hour", house.hour.truth.spec.start_us)
+    page.wait_for_timeout(6000)  # it is renewed each 4 s
+    assert len(held) == 1
+    held[0].continue_()
+    expect(page.get_by_test_id("gaps")).to_contain_text("recorded")
+    page.wait_for_timeout(4500)
+    assert len(held) == 2
+    page.close()
 
 
 def test_an_hour_plays_through_at_16_times_the_speed(signed_in: Page, house: House) -> None:

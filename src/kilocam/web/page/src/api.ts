@@ -130,11 +130,33 @@ export const search = async (query: string, signal: AbortSignal): Promise<Found[
     })
   ).items;
 
+const AGAIN_MS = 3000;
+const AGAIN_MOST_MS = 60_000; // whoever is refused for long asks seldom
+
 /** Calls `changed` when events were opened or extended, until the returned function is called.
  * Also once the stream is open: what came between the list and that moment is told by nobody. */
 export function followEvents(changed: () => void): () => void {
-  const source = new EventSource("/v1/events/stream");
-  source.onopen = source.onmessage = changed;
-  for (const kind of ["event", "opened", "extended"]) source.addEventListener(kind, changed);
-  return () => source.close();
+  let source: EventSource;
+  let timer = 0;
+  let wait = AGAIN_MS;
+  const follow = () => {
+    source = new EventSource("/v1/events/stream");
+    source.onopen = () => {
+      wait = AGAIN_MS;
+      changed();
+    };
+    source.onmessage = changed;
+    for (const kind of ["event", "opened", "extended"]) source.addEventListener(kind, changed);
+    source.onerror = () => {
+      // A broken stream is opened again by the browser, one that was refused by nobody but us.
+      if (source.readyState !== EventSource.CLOSED) return;
+      timer = window.setTimeout(follow, wait);
+      wait = Math.min(AGAIN_MOST_MS, 2 * wait);
+    };
+  };
+  follow();
+  return () => {
+    clearTimeout(timer);
+    source.close();
+  };
 }

@@ -31,10 +31,11 @@ const live = (span: number): Window => {
 type Props = {
   id: string;
   camera: Camera | undefined;
+  listed: boolean; // whether the list has come, so that no `camera` means none of this name
   start: number; // a moment of the past, or NaN for live
 };
 
-export function CameraView({ id, camera, start }: Props) {
+export function CameraView({ id, camera, listed, start }: Props) {
   const past = Number.isNaN(start) ? null : start;
   const [window_, setWindow] = useState<Window>(() => (past === null ? live(SPAN) : around(past)));
   const [moment, setMoment] = useState<number | null>(past); // null: live
@@ -121,7 +122,9 @@ export function CameraView({ id, camera, start }: Props) {
         </a>
       </div>
       <div class="stage" data-testid="stage">
-        {moment === null && camera && !well(camera) ? (
+        {moment === null && !listed ? (
+          <Still text="Loading…" />
+        ) : moment === null && camera && !well(camera) ? (
           <Still text={reasonOf(camera)} />
         ) : moment === null ? (
           <LiveVideo id={id} />

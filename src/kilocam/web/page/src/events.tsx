@@ -51,14 +51,20 @@ export function Events() {
   const [trouble, setTrouble] = useState("");
   const [deeper, setDeeper] = useState(false); // older ones are shown: new ones must not push them
 
+  const questions = useRef(0);
+  const settled = useRef(0); // an answer to this question or one before it comes too late
+
   const show = useCallback((asked: Promise<List>) => {
+    const question = ++questions.current;
     asked
       .then((next) => {
+        if (question <= settled.current) return;
+        settled.current = question;
         setList(next);
         setTrouble("");
       })
       .catch((error: ApiError | DOMException) => {
-        if (error.name === "AbortError") return;
+        if (error.name === "AbortError" || question <= settled.current) return;
         setTrouble(error.message);
         // What was found before is no answer to a question that was refused.
         if (error instanceof ApiError && error.status === 422) setList(null);
@@ -67,6 +73,7 @@ export function Events() {
 
   useEffect(() => {
     const words = query.trim();
+    settled.current = questions.current;
     setDeeper(false);
     if (!words) {
       show(newest(null));
@@ -99,9 +106,13 @@ export function Events() {
   const older = () => {
     if (!list?.more) return;
     setDeeper(true);
-    newest(list.more)
-      .then((next) => setList({ cards: [...list.cards, ...next.cards], more: next.more }))
-      .catch((error: Error) => setTrouble(error.message));
+    settled.current = questions.current;
+    show(
+      newest(list.more).then((next) => ({
+        cards: [...list.cards, ...next.cards],
+        more: next.more,
+      })),
+    );
   };
 
   return (

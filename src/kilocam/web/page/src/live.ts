@@ -56,6 +56,7 @@ export class LivePlayer {
   }
 
   private connect(): void {
+    this.disconnect(); // one socket at a time: a retry that waits would open a second
     const socket = new WebSocket(this.url);
     let told = "";
     socket.binaryType = "arraybuffer";
@@ -102,7 +103,6 @@ export class LivePlayer {
   private append(data: ArrayBuffer): void {
     if (this.queue.length > QUEUE) {
       // Nobody fed the buffer for long: begin anew at the newest picture.
-      this.disconnect();
       this.connect();
       return;
     }

@@ -67,6 +67,7 @@ function App() {
             key={route}
             id={chosen}
             camera={cameras?.find((c) => c.id === chosen)}
+            listed={cameras !== null}
             start={at ? Date.parse(at) : NaN}
           />
         ) : (

@@ -8,6 +8,7 @@ const HEIGHT = 72;
 const BAR = { top: 22, height: 30 };
 const STEPS_S = [1, 5, 10, 30, 60, 300, 600, 1800, 3600, 10_800, 21_600, 86_400];
 const LABEL_PX = 90;
+const RENEW_MS = 4000;
 
 type Props = {
   from: number;
@@ -28,18 +29,24 @@ export function useFootage(camera: string, from: number, to: number): [Footage |
   const zoom = to - from;
   useEffect(() => {
     const gone = new AbortController();
-    const load = () =>
-      footage(camera, exact.current.from, exact.current.to, gone.signal)
-        .then((value) => {
-          setFound(value);
-          setTrouble("");
-        })
-        .catch((error: Error) => gone.signal.aborted || setTrouble(error.message));
+    let timer = 0;
+    const load = async () => {
+      try {
+        const { from, to } = exact.current;
+        const value = await footage(camera, from, to, gone.signal);
+        if (gone.signal.aborted) return;
+        setFound(value);
+        setTrouble("");
+      } catch (error) {
+        if (gone.signal.aborted) return;
+        setTrouble((error as Error).message);
+      }
+      timer = window.setTimeout(load, RENEW_MS); // one at a time, however slow the answer
+    };
     void load();
-    const timer = window.setInterval(load, 4000);
     return () => {
       gone.abort();
-      clearInterval(timer);
+      clearTimeout(timer);
     };
   }, [camera, zoom]);
   return [found, trouble];
