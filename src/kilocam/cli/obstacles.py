@@ -10,7 +10,7 @@ from pathlib import Path
 
 from kilocam.cli.installation import Installation
 from kilocam.core import ConfigError
-from kilocam.record.names import list_names
+from kilocam.record import list_names
 
 ENGINE_USERS = frozenset(("control", "analyst", "api"))
 """Roles that need queue and database; a recorder alone needs neither."""

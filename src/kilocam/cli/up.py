@@ -22,7 +22,7 @@ from kilocam.cli.supervisor import Supervisor
 from kilocam.core import ConfigError
 from kilocam.database import SYSTEM
 from kilocam.fleet import DEFAULT_TENANT, Principal, Role, Seal, Sessions
-from kilocam.record.names import prepare_paths
+from kilocam.record import prepare_paths
 
 ROLES = ("recorder", "control", "analyst", "api")
 _FILES_BESIDE_CAMERAS = 200

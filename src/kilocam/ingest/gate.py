@@ -1,7 +1,7 @@
 """The gate's eyes: key frames and rate complexity of H.264, from packet headers only.
 
 Size x 2^(QP/6) of P-frames separates a quiet scene from a busy one even under constant bit rate,
-where size alone is blind (measured: docs/design/ingest.md). The quantiser stands in the first 40
+where size alone is blind (measured: docs/design/analyse.md). The quantiser stands in the first 40
 bytes of a slice, so nothing is decoded; a few P-frames per GOP are enough.
 """
 

@@ -11,7 +11,7 @@ from kilocam.record.errors import FormatError, LogError
 from kilocam.record.gops import GopSink, Position
 from kilocam.record.index import Entry
 from kilocam.record.live import DiskStatus, LiveAnswer, LiveFile, LiveView, LogStatus
-from kilocam.record.names import log_files, prepare_path
+from kilocam.record.names import list_names, log_files, prepare_paths
 from kilocam.record.options import LogOptions
 from kilocam.record.replay import replay
 from kilocam.record.verify import Damage, FileOk, RecordLine, list_records, verify_files
@@ -35,9 +35,10 @@ __all__ = [
     "PieceMark",
     "Position",
     "RecordLine",
+    "list_names",
     "list_records",
     "log_files",
-    "prepare_path",
+    "prepare_paths",
     "replay",
     "verify_files",
 ]
