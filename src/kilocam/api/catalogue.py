@@ -23,6 +23,8 @@ class Caller:
 
     tenant: str
     principal: Principal
+    until_us: int | None = None
+    """When its session or token expires; None: never."""
 
     @property
     def actor(self) -> str:

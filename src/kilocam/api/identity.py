@@ -44,7 +44,7 @@ class Identity:
             FleetError: the token is not good, or the tenant is not the caller's.
         """
         try:
-            principal = await self._principal(request)
+            principal, until_us = await self._principal(request)
         except (Problem, Unauthenticated):
             self._limit.take(address(request))
             raise
@@ -53,18 +53,20 @@ class Identity:
         wanted = request.query_params.get("tenant")
         if wanted is not None and wanted != SYSTEM:  # whether it may act there, it says itself
             check_id("tenant", wanted)
-        return Caller(tenant=principal.tenant_for(wanted), principal=principal)
+        return Caller(tenant=principal.tenant_for(wanted), principal=principal, until_us=until_us)
 
-    async def _principal(self, request: HTTPConnection) -> Principal:
+    async def _principal(self, request: HTTPConnection) -> tuple[Principal, int | None]:
+        """Who calls, and until when."""
         if bearer := _bearer(request):
-            return await self._tokens.authenticate(bearer)
+            token = await self._tokens.recognise(bearer)
+            return token.principal, token.expires_us
         session = self.session(request)
         if session is None:
             raise unauthenticated(
                 "sign in first: send 'Authorization: Bearer TOKEN', or open the sign-in link that "
                 "the server printed at its start (`kilocam link` prints a new one)"
             )
-        return session.principal
+        return session.principal, session.expires_us
 
     async def check_still(self, request: HTTPConnection) -> None:
         """Raise `Unauthenticated` when the session or token that a long answer began with is over.

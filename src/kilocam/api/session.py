@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from kilocam.api.catalogue import Model
 from kilocam.api.identity import COOKIE, Identity, address
 from kilocam.api.limits import RateLimit
-from kilocam.fleet import Principal, Sessions, Tokens, Unauthenticated
+from kilocam.fleet import Sessions, Tokens, Unauthenticated
 
 
 class SignIn(Model):
@@ -44,10 +44,7 @@ def mount_session(
 ) -> None:
     """Add sign-in, sign-out and who-am-I."""
 
-    def let_in(
-        principal: Principal, request: Request, response: Response, until_us: int | None = None
-    ) -> None:
-        text = sessions.issue(principal, until_us=until_us)
+    def let_in(text: str, request: Request, response: Response) -> None:
         response.set_cookie(
             COOKIE,
             text,
@@ -84,7 +81,8 @@ def mount_session(
             let_in(await asyncio.to_thread(sessions.redeem, link), request, response)
         else:
             token = await tokens.recognise(body.token.strip())
-            let_in(token.principal, request, response, token.expires_us)
+            text = sessions.issue(token.principal, until_us=token.expires_us)
+            let_in(text, request, response)
         return response
 
     @app.get("/v1/session", operation_id="who_am_i", summary="Who is signed in.")

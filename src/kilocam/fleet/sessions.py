@@ -10,7 +10,7 @@ import hmac
 import json
 import secrets
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from kilocam.core import Clock, SystemClock
 from kilocam.fleet.errors import Unauthenticated
@@ -59,9 +59,12 @@ class Sessions:
         until = self._clock.wall_us() + SESSION_US
         return self._make(principal, until if until_us is None else min(until, until_us), "session")
 
-    def issue_link(self, principal: Principal, *, ttl_us: int = LINK_US) -> str:
-        """A one-time sign-in for `principal`, to stand in a link."""
-        return self._make(principal, self._clock.wall_us() + ttl_us, "link")
+    def issue_link(self, principal: Principal, *, until_us: int | None = None) -> str:
+        """A one-time sign-in for `principal`, to stand in a link.
+
+        The session it opens ends at `until_us` at the latest.
+        """
+        return self._make(principal, self._clock.wall_us() + LINK_US, "link", until_us)
 
     def verify(self, text: str) -> Session:
         """Who signed in.
@@ -75,18 +78,18 @@ class Sessions:
             raise Unauthenticated("this session was ended: sign in again")
         return session
 
-    def redeem(self, link: str) -> Principal:
-        """Who the one-time link is for; it works once. May block.
+    def redeem(self, link: str) -> str:
+        """The session of whom the one-time link is for; it works once. May block.
 
         Raises:
             Unauthenticated: it is not ours, was altered, has expired, or was used.
         """
-        session = self._check(link, "link")
+        session, claims = self._read(link, "link")
         if not self._spent.add(session.id, session.expires_us):
             raise Unauthenticated(
                 "the sign-in link was used already: `kilocam link` on the server prints a new one"
             )
-        return session.principal
+        return self.issue(session.principal, until_us=claims.get("session_until"))
 
     def end(self, session: Session) -> None:
         """Sign out: the session opens nothing any more. May block."""
@@ -96,7 +99,9 @@ class Sessions:
         """End every session of this subject, for ever: its token was revoked. May block."""
         self._spent.add(_everywhere(tenant, subject), self._clock.wall_us() + SESSION_US)
 
-    def _make(self, principal: Principal, until_us: int, purpose: Purpose) -> str:
+    def _make(
+        self, principal: Principal, until_us: int, purpose: Purpose, then_us: int | None = None
+    ) -> str:
         key = self._keyring.newest(Use.SESSION)
         claims = {
             "id": secrets.token_hex(8),
@@ -105,11 +110,15 @@ class Sessions:
             "role": principal.role,
             "subject": principal.subject,
             "until": until_us,
-        }
+        } | ({} if then_us is None else {"session_until": then_us})
         body = f"{_PREFIX}.{key.id}.{_encode(json.dumps(claims, separators=(',', ':')).encode())}"
         return f"{body}.{_encode(_mac(key.secret, body))}"
 
     def _check(self, text: str, purpose: Purpose) -> Session:
+        return self._read(text, purpose)[0]
+
+    def _read(self, text: str, purpose: Purpose) -> tuple[Session, dict[str, Any]]:
+        """The sign-in and its claims, which are of any JSON."""
         body, _, mac = text.rpartition(".")
         parts = body.split(".")
         if len(text) > _LONGEST or not text.isascii() or len(parts) != 3 or parts[0] != _PREFIX:
@@ -123,7 +132,7 @@ class Sessions:
         principal = Principal(
             tenant=claims["tenant"], role=Role(claims["role"]), subject=claims["subject"]
         )
-        return Session(id=claims["id"], principal=principal, expires_us=claims["until"])
+        return Session(id=claims["id"], principal=principal, expires_us=claims["until"]), claims
 
 
 def _everywhere(tenant: str, subject: str) -> str:

@@ -207,6 +207,19 @@ async def test_the_installations_own_tokens_are_listed_and_revoked_in_its_tenant
     assert "does not work in tenant '_system'" in cameras.json()["detail"]
 
 
+async def test_a_session_by_link_ends_with_what_the_link_was_made_with(living: House) -> None:
+    async with living.signed_in(role=Role.ADMIN) as admin, living.client() as client:
+        made = (await admin.post("/v1/tokens", json={"role": "admin", "expires_in": "1h"})).json()
+        bearer = {"Authorization": f"Bearer {made['token']}"}
+        link = (await client.post("/v1/session/links", headers=bearer)).json()["link"]
+        await client.get(link)
+        until = living.sessions.verify(client.cookies[COOKIE]).expires_us
+        again = (await client.post("/v1/session/links")).json()["link"]  # by that session
+        await client.get(again)
+        later = living.sessions.verify(client.cookies[COOKIE]).expires_us
+    assert format_time(until) == format_time(later) == made["expires"]
+
+
 def bearing(token: str) -> HTTPConnection:
     headers = [(b"authorization", f"Bearer {token}".encode())]
     return HTTPConnection({"type": "websocket", "headers": headers})

@@ -29,7 +29,7 @@ class LinkOperations:
         ))  # fmt: skip
 
     async def create(self, caller: Caller, given: Nothing) -> LinkOut:  # noqa: ARG002 - none given
-        """A link for the caller; who signs in with it is out when the caller's token is revoked."""
+        """A link for the caller; who signs in with it is out when the caller is at the latest."""
         expires = format_time(now_us() + LINK_US)
-        link = self._sessions.issue_link(caller.principal)
+        link = self._sessions.issue_link(caller.principal, until_us=caller.until_us)
         return LinkOut(link=f"/v1/session/link?link={link}", expires=expires)
