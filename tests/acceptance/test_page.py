@@ -2,6 +2,7 @@
 
 import base64
 import io
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -234,7 +235,7 @@ def test_events_are_shown_as_they_come_and_their_pictures_play(
     search = signed_in.get_by_role("searchbox")
     search.fill("truck at the hour")
     expect(cards).to_have_count(1)
-    expect(cards.first).to_contain_text("truck")
+    expect(cards.first.locator("b")).to_have_text("truck")  # where is said beside it, once
     search.fill("truck on 31 february")
     expect(signed_in.get_by_role("alert")).to_contain_text("there is no 31 february")
     expect(cards).to_have_count(0)
@@ -308,6 +309,26 @@ def test_a_late_list_does_not_take_away_the_older_ones(signed_in: Page, house: H
         route.fulfill(json=seen("newest", "next"))
     page.wait_for_timeout(500)
     expect(cards).to_have_count(2)
+    page.close()
+
+
+def test_an_event_shows_no_box_before_its_picture_has_come(signed_in: Page, house: House) -> None:
+    see(house, "bus", house.hour.truth.spec.start_us + 300_000_000)
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:  # as above
+        held.append(route)
+
+    page = signed_in.context.new_page()
+    page.route("**/snapshot.jpg?*", hold)
+    page.goto(f"{house.url}/#/events")
+    expect(page.get_by_role("button", name="Play bus")).to_be_visible()
+    page.wait_for_timeout(500)
+    assert held
+    expect(page.locator(".box")).to_have_count(0)
+    for route in held:
+        route.continue_()
+    expect(page.locator(".box").first).to_be_visible()
     page.close()
 
 
@@ -443,6 +464,14 @@ def test_a_past_moment_shows_the_picture_of_that_moment(signed_in: Page, house: 
         # A pixel of the strip is 60 ms; the page says which moment it took the click for.
         assert abs(seen.now_us - wanted_us) <= 200_000
         assert abs(shown_us - seen.now_us) <= 200_000
+
+
+def test_a_moment_without_footage_is_told_in_the_time_of_the_strip(
+    signed_in: Page, house: House
+) -> None:
+    open_camera(signed_in, house, "refused", time.time_ns() // 1000 - 60_000_000)
+    stage = signed_in.get_by_test_id("stage")
+    expect(stage).to_contain_text(re.compile(r"no footage to play from (\S+ )?\d\d:\d\d:\d\d on"))
 
 
 def test_keys_step_and_return_to_live(signed_in: Page, house: House) -> None:

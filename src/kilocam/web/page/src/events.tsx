@@ -36,7 +36,7 @@ async function found(query: string, signal: AbortSignal): Promise<List> {
   const cards = (await search(query, signal)).map((hit) => ({
     id: hit.event_id,
     camera: hit.camera,
-    title: hit.title,
+    title: withoutPlace(hit.title, hit.camera),
     start: hit.start,
     box: null,
     picture: hit.snapshot_url,
@@ -44,6 +44,10 @@ async function found(query: string, signal: AbortSignal): Promise<List> {
   }));
   return { cards, more: null };
 }
+
+/** The camera is named beside it, as for the newest. */
+const withoutPlace = (title: string, camera: string): string =>
+  title.endsWith(` at ${camera}`) ? title.slice(0, -` at ${camera}`.length) : title;
 
 export function Events() {
   const [query, setQuery] = useState("");
@@ -154,6 +158,7 @@ export function Events() {
 
 function EventCard({ card }: { card: Card }) {
   const [playing, setPlaying] = useState(false);
+  const [come, setCome] = useState(false); // before, a box would be drawn on nothing
   const video = useRef<HTMLVideoElement>(null);
   useEffect(() => {
     // Without sound a browser may start it by itself; where it does not, the controls do.
@@ -173,9 +178,18 @@ function EventCard({ card }: { card: Card }) {
             onEnded={() => setPlaying(false)}
           />
         ) : (
-          <button class="frame" aria-label={`Play ${card.title}`} onClick={() => setPlaying(true)}>
-            <img src={`${card.picture}&width=480`} alt={card.title} loading="lazy" />
-            {card.box && <span class="box" style={place(card.box)} />}
+          <button
+            class={come ? "frame" : "frame awaited"}
+            aria-label={`Play ${card.title}`}
+            onClick={() => setPlaying(true)}
+          >
+            <img
+              src={`${card.picture}&width=480`}
+              alt={card.title}
+              loading="lazy"
+              onLoad={() => setCome(true)}
+            />
+            {come && card.box && <span class="box" style={place(card.box)} />}
             <span class="play" aria-hidden="true">
               ▶
             </span>

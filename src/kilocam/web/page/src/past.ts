@@ -2,6 +2,7 @@
 // moment; gaps take no playing time.
 import Hls, { Fragment, LevelDetails } from "hls.js/light";
 import { footage, playlistUrl } from "./api";
+import { localTimes } from "./words";
 
 const BEFORE_MS = 60_000; // loaded before the moment, so that a step back needs no new playlist
 const AFTER_MS = 1_200_000;
@@ -105,7 +106,8 @@ export class PastPlayer {
   private async explain(status: number): Promise<void> {
     const url = playlistUrl(this.camera, this.wanted, this.until);
     const problem = status ? await fetch(url).then((a) => a.json()).catch(() => null) : null;
-    this.report.trouble(problem?.detail ?? "The footage cannot be loaded; is the server there?");
+    const told: string = problem?.detail ?? "The footage cannot be loaded; is the server there?";
+    this.report.trouble(localTimes(told));
   }
 
   /** The playlist is over: on with what is recorded next, or live when that is now. */

@@ -18,6 +18,10 @@ export function day(time: number): string {
 export const moment = (time: number): string =>
   day(time) === day(Date.now()) ? clock(time) : `${day(time)} ${clock(time)}`;
 
+/** The server's words with its times as this browser's clock has them. */
+export const localTimes = (text: string): string =>
+  text.replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, (time) => moment(Date.parse(time)));
+
 export function lasting(ms: number): string {
   const seconds = Math.round(ms / 1000);
   if (seconds < 60) return `${Math.max(1, seconds)} s`;
