@@ -42,7 +42,7 @@ from kilocam.fleet import CameraInput, Fleet, Keyring, Principal, Role, Sessions
 from kilocam.insight import Feed, Insight, Windows, make_days
 
 pytestmark = pytest.mark.asyncio
-SPAN = f"from={format_time(T0)}&to={format_time(T0 - S)}"
+SPAN = "from=2026-11-24T12:00:01Z&to=2026-11-24T12:00:00Z"
 FOREIGN = CameraKey("other", "gate")
 
 
