@@ -19,15 +19,16 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from bench.recording import EVER, cameras, recorder, until
+from bench.recording import EVER, Recording, cameras, recorder, stop, until
 from tests.fakes.postgres import open_directory
 from tests.integration.ingest.test_bad_cameras import plays, server
 from tests.unit.ingest.wire import Camera, P
 
-from kilocam.core import CameraKey, GapCause, SystemClock
+from kilocam.core import CameraKey, GapCause, SystemClock, now_us
 from kilocam.ingest import CameraSpec, Ingest, TcpDialler
 from kilocam.media import PatternSpec
 from kilocam.record import Archive, FileOk, LogWriter, Position, log_files, replay, verify_files
+from kilocam.record.names import FileName
 from kilocam.rtsp import SdpMedia
 from kilocam.simulate import Group
 
@@ -139,6 +140,25 @@ def test_a_parent_that_the_databases_user_cannot_enter() -> None:
         )
         assert not (closed / "data" / "postgres").exists()
         assert not (closed / "data" / "footage").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root runs the database as another user")
+def test_a_parent_closed_to_the_database_does_not_stop_one_that_has_footage() -> None:
+    now = now_us()
+    name = FileName(created_us=now, recorder="recorder-0", keep_s=604_800, first_us=now,
+                    last_us=now, sealed=True)  # fmt: skip
+    with open_directory() as folder:
+        data = folder / "closed" / "data"
+        (data / "footage").mkdir(parents=True)
+        (data.parent).chmod(0o700)
+        (data / "footage" / str(name)).touch()
+        argv = [sys.executable, "-m", "kilocam", "up", "--data", str(data), "--http", "127.0.0.1:0"]
+        running = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            recording = Recording(running, data)
+            until(lambda: recording.figure("cameras") == 0, 60, "a recorder at work")
+        finally:
+            stop(running)
 
 
 def test_a_name_that_is_too_long(tmp_path: Path) -> None:

@@ -114,7 +114,8 @@ class EmbeddedPostgres:
         """
         account = account_of(self._root)
         for path in (self._root, self.socket_directory):
-            check_enterable(next(p for p in (path, *path.parents) if p.exists()), account)
+            # A file in its way may be moved while we run, and recording goes on meanwhile.
+            check_enterable(next(p for p in (path, *path.parents) if p.is_dir()), account)
         if _package() is not None:  # without it recording starts all the same
             check_enterable(self._binaries, account)
 
