@@ -177,13 +177,13 @@ class Analyst:
 
     async def _drop(self, partition: int) -> None:
         held = self._partitions.pop(partition, None)
-        if held is not None:
-            held.reader.cancel()
-            await asyncio.wait([held.reader])
-        self._scheduler.forget(partition)
+        self._scheduler.forget(partition)  # at once: no look at what is not ours any more
         self._memories.forget(partition)
         for key in [key for key in self._aside if key.partition == partition]:
             del self._aside[key]
+        if held is not None:
+            held.reader.cancel()
+            await asyncio.wait([held.reader])
 
     async def _read_on(self, partition: int) -> None:
         resume = await self._resume(partition)

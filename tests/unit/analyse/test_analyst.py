@@ -31,6 +31,9 @@ class Queue:
         self.released: list[int] = []
         self.more = asyncio.Event()
         self.failures = 0
+        self.closable = asyncio.Event()
+        """A reader that is given up can end."""
+        self.closable.set()
         self.start_us = now_us() - 60 * S
 
     def offer(
@@ -59,13 +62,16 @@ class Queue:
             self.failures -= 1
             raise BusUnavailable("the queue is away")
         told = after.sequence if after else 0
-        while True:
-            for ref, position in self.offered[told:]:
-                told = position.sequence
-                if CameraKey(ref.tenant, ref.camera).partition == partition:
-                    yield ref, position
-            self.more.clear()
-            await self.more.wait()
+        try:
+            while True:
+                for ref, position in self.offered[told:]:
+                    told = position.sequence
+                    if CameraKey(ref.tenant, ref.camera).partition == partition:
+                        yield ref, position
+                self.more.clear()
+                await self.more.wait()
+        finally:
+            await self.closable.wait()
 
 
 class Shelf:
@@ -398,6 +404,25 @@ async def test_a_partition_that_was_revoked_is_dropped_and_its_look_not_written(
         stage.grant()
         await stage.until(lambda: len(stage.book.written) == 1)
         assert len(stage.crew.tasks) == 2
+
+
+async def test_nothing_of_a_revoked_partition_is_taken_up_while_its_reader_ends() -> None:
+    names = (f"cam{number}" for number in range(10_000))
+    beside = [name for name in names if CameraKey("default", name).partition == HOME][:4]
+    async with _running() as stage:
+        stage.crew.gate.clear()
+        stage.grant()
+        for camera in beside:
+            stage.queue.offer(camera)
+        await stage.until(lambda: len(stage.crew.tasks) == 3)  # as many as look at once
+        stage.queue.closable.clear()
+        stage.queue.changes.put_nowait(Revoked(HOME, 1))
+        await asyncio.sleep(0.01)
+        stage.crew.gate.set()
+        await asyncio.sleep(0.02)
+        stage.queue.closable.set()
+        stage.grant()
+        await stage.until(lambda: len(stage.book.written) == 4)
 
 
 async def test_a_window_is_settled_only_after_it_was_written() -> None:
