@@ -36,6 +36,7 @@ from kilocam.database.outbox import Outbox, OutboxMessage
 from kilocam.database.pool import Limits, ping
 from kilocam.database.queries import load_queries
 from kilocam.database.transaction import Row, Transaction
+from kilocam.database.translate import told_outside
 
 __all__ = [
     "ADMIN",
@@ -72,4 +73,5 @@ __all__ = [
     "load_queries",
     "ping",
     "socket_url",
+    "told_outside",
 ]

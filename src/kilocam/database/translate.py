@@ -1,11 +1,13 @@
 """Turns the driver's exceptions into our tree (see `errors.py`)."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import asyncpg
 from asyncpg import exceptions as pg
 
+from kilocam.core import KilocamError
 from kilocam.database.errors import (
     Conflict,
     DatabaseError,
@@ -14,7 +16,10 @@ from kilocam.database.errors import (
     NoPartition,
     Rejected,
     TookTooLong,
+    UnknownTenant,
 )
+
+_log = logging.getLogger(__name__)
 
 LOST = (
     OSError,
@@ -83,6 +88,30 @@ def translated(where: str) -> Iterator[None]:
         raise DatabaseError(
             f"a statement failed in the database {where}: {_said(error)}"
         ) from error
+
+
+@contextmanager
+def told_outside(
+    missing: type[KilocamError], invalid: type[KilocamError], away: type[KilocamError]
+) -> Iterator[None]:
+    """Raises a room's own errors for ours, in words for those outside; the log has the rest."""
+    try:
+        yield
+    except UnknownTenant as error:
+        raise missing(str(error)) from error
+    except Rejected as error:
+        _log.warning("refused: %s", error)  # in words that help nobody outside
+        raise invalid(
+            "a value cannot be kept: it is too large, or holds a character that no text can hold"
+        ) from error
+    except DatabaseUnavailable as error:
+        _log.warning("%s", error)  # with an address, which is nobody's business outside
+        raise away(
+            "the database is not available: try again later; the server's log says why"
+        ) from error
+    except TookTooLong as error:
+        _log.warning("%s", error)
+        raise away("the database took too long: ask for less, or try again") from error
 
 
 def _is_homeless(error: asyncpg.PostgresError) -> bool:

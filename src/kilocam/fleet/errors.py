@@ -11,14 +11,11 @@ KilocamError
     └── Unavailable      the database is away; try again later
 """
 
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from kilocam import database
 from kilocam.core import ConfigError, KilocamError
-
-_log = logging.getLogger(__name__)
 
 
 class FleetError(KilocamError):
@@ -57,25 +54,11 @@ class Unavailable(FleetError):
 def fleet_errors() -> Iterator[None]:
     """Raises an error of this room for those of the database and for malformed ids."""
     try:
-        yield
-    except database.UnknownTenant as error:
-        raise NotFound(str(error)) from error
+        with database.told_outside(NotFound, Invalid, Unavailable):
+            yield
     except database.Conflict as error:
         raise Conflict(
             "somebody else changed the same thing at the same moment: read it again and repeat"
         ) from error
-    except database.Rejected as error:
-        _log.warning("refused: %s", error)  # in words that help nobody outside
-        raise Invalid(
-            "a value cannot be kept: it is too large, or holds a character that no text can hold"
-        ) from error
-    except database.DatabaseUnavailable as error:
-        _log.warning("%s", error)  # with an address, which is nobody's business outside
-        raise Unavailable(
-            "the database is not available: try again later; the server's log says why"
-        ) from error
-    except database.TookTooLong as error:
-        _log.warning("%s", error)
-        raise Unavailable("the database took too long: ask for less, or try again") from error
     except ConfigError as error:
         raise Invalid(str(error)) from error

@@ -9,14 +9,11 @@ KilocamError
     └── Refused      a window can never be kept
 """
 
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from kilocam import database
 from kilocam.core import KilocamError
-
-_log = logging.getLogger(__name__)
 
 
 class InsightError(KilocamError):
@@ -46,20 +43,5 @@ class Refused(InsightError):
 @contextmanager
 def insight_errors() -> Iterator[None]:
     """Raises an error of this room for those of the database."""
-    try:
+    with database.told_outside(NotFound, Invalid, Unavailable):
         yield
-    except database.UnknownTenant as error:
-        raise NotFound(str(error)) from error
-    except database.Rejected as error:
-        _log.warning("refused: %s", error)  # in words that help nobody outside
-        raise Invalid(
-            "a value cannot be kept: it is too large, or holds a character that no text can hold"
-        ) from error
-    except database.DatabaseUnavailable as error:
-        _log.warning("%s", error)  # with an address, which is nobody's business outside
-        raise Unavailable(
-            "the database is not available: try again later; the server's log says why"
-        ) from error
-    except database.TookTooLong as error:
-        _log.warning("%s", error)
-        raise Unavailable("the database took too long: ask for less, or try again") from error
