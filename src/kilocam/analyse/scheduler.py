@@ -130,10 +130,14 @@ class Scheduler:
         return skipped
 
     def offer(self, ref: GopRef, position: Position, now_us: int) -> bool:
-        """A window has begun; False when it is known already."""
+        """A window has begun; False when it is known already, or this only tells its onset."""
         self._note_time(now_us)
         key = CameraKey(ref.tenant, ref.camera)
         camera = self._cameras.get(key)
+        if ref.onset:
+            if camera is not None:
+                self._stir(camera, ref)
+            return False
         if camera is None:
             camera = self._cameras[key] = self._admit(key, now_us)
         if ref.start_us in camera.starts or ref.start_us in camera.settled:
@@ -261,6 +265,16 @@ class Scheduler:
             self._put_behind(camera, newest)
         else:
             self._skip(camera, newest, SkipReason.QUIET)
+
+    def _stir(self, camera: _Camera, ref: GopRef) -> None:
+        """The window that waits does not wait for its camera's least rate if it is busy itself."""
+        newest = camera.newest
+        if newest is None or newest.start_us != ref.start_us or newest.busy:
+            return
+        if camera.gate.busy(ref.onset, learn=False):
+            newest.busy = True
+            camera.counts.gate += StageCount(passed=1)
+            self._enqueue(camera)
 
     def _put_behind(self, camera: _Camera, pending: Pending) -> None:
         insort(camera.backlog, pending, key=lambda each: each.start_us)

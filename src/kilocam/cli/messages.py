@@ -6,7 +6,7 @@ from kilocam.bus import BusTarget, Schema
 from kilocam.core import CameraKey, GopRef
 from kilocam.insight import EventChange
 
-SCHEMAS = (Schema("gop", 1, GopRef), Schema("event", 1, EventChange))
+SCHEMAS = (Schema("gop", 2, GopRef), Schema("event", 1, EventChange))
 
 
 def gop_subject(ref: GopRef) -> str:
@@ -16,8 +16,9 @@ def gop_subject(ref: GopRef) -> str:
 
 
 def gop_id(ref: GopRef) -> str:
-    """The same for every announcement of a window, so that the queue keeps one of them."""
-    return f"{ref.tenant}/{ref.camera}/{ref.epoch}/{ref.start_us}"
+    """The same whenever a window's beginning is announced, so that the queue keeps one of them."""
+    onset = "/onset" if ref.onset else ""
+    return f"{ref.tenant}/{ref.camera}/{ref.epoch}/{ref.start_us}{onset}"
 
 
 def insight_subject(change: EventChange) -> str:

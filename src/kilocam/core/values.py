@@ -137,8 +137,9 @@ class GopRef:
     Announced when its key frame is appended, so its bytes may still come. A GOP that goes on for
     over 2 s is announced again every 2 s with the same `gop_us`; `start_us` is the window's own
     start. `complexity` is the mean rate complexity of the P-frames sampled in the window before
-    `start_us`, 0 when nothing was sampled. The bytes are read by (camera, from, to); media never
-    passes through the queue.
+    `start_us`, 0 when nothing was sampled. A window whose own first samples lie well above that is
+    announced a second time, with their mean as its `onset`. The bytes are read by (camera, from,
+    to); media never passes through the queue.
     """
 
     tenant: str
@@ -148,6 +149,8 @@ class GopRef:
     start_us: int
     gop_us: int
     complexity: float
+    onset: float
+    """0 in the first announcement."""
     bytes_before: int
     """Stored bytes in the window before this one."""
     codec: str

@@ -3,7 +3,7 @@
 Owns: where windows begin, and the position by which a reader of the log says how far it came.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from kilocam.core import GopRef, Piece, Session
@@ -12,6 +12,8 @@ WINDOW_US = 2_000_000
 """A GOP that goes on is announced again this often."""
 UNKEYED_US = 10_000_000
 """A stream without key frames is cut this often."""
+ONSET = 1.5
+"""First samples so many times what the window before had are news: much more moves than did."""
 GOP_LIMIT_US = 60_000_000
 """A GOP longer than this is treated as a stream without key frames: nobody decodes a minute to see
 one picture."""
@@ -30,7 +32,7 @@ class GopSink(Protocol):
     """Is told of each window as it begins."""
 
     def announce(self, ref: GopRef, position: Position) -> None:
-        """A window of footage has begun. Called in the loop's thread; never blocks."""
+        """A window has begun, or shows its onset. Called in the loop's thread; never blocks."""
         ...
 
 
@@ -38,6 +40,7 @@ class GopTracker:
     """Finds the windows of one camera in its pieces; the same pieces give the same windows."""
 
     __slots__ = (
+        "_begun",
         "_bytes",
         "_codec",
         "_complexity",
@@ -50,13 +53,17 @@ class GopTracker:
 
     def __init__(self) -> None:
         self._session: Session | None = None
+        self._begun: GopRef | None = None  # until its first samples are there
         self._codec = ""
         self._gop_us = self._start_us = 0
         self._keyed = False
         self._forget()
 
     def feed(self, session: Session, piece: Piece, size: int) -> GopRef | None:
-        """The window that begins with this piece of `size` bytes, if one does; not durable."""
+        """What is to be announced with this piece of `size` bytes, if anything; not durable.
+
+        The window that begins with it, or one begun before whose onset it shows.
+        """
         # Runs for every piece of every camera: `key_us` tells a key frame, as an operation on
         # `flags` would cost more than all the rest.
         ref = None
@@ -67,8 +74,11 @@ class GopTracker:
         ):
             ref = self._begin(session, piece)
         self._bytes += size
-        self._sampled += piece.sampled
-        self._complexity += piece.complexity
+        if piece.sampled:
+            self._sampled += piece.sampled
+            self._complexity += piece.complexity
+            if self._begun is not None and ref is None:
+                ref = self._onset(self._begun)
         return ref
 
     def _begin(self, session: Session, piece: Piece) -> GopRef | None:
@@ -76,9 +86,15 @@ class GopTracker:
         if start is None:
             return None
         self._start_us = start
-        ref = self._ref(piece)
+        self._begun = self._ref(piece)
         self._forget()
-        return ref
+        return self._begun
+
+    def _onset(self, begun: GopRef) -> GopRef | None:
+        """The window again, if its first samples say that much more moves than before it."""
+        self._begun = None
+        onset = self._complexity / self._sampled
+        return replace(begun, onset=onset) if 0 < begun.complexity * ONSET < onset else None
 
     def _start_of(self, session: Session, piece: Piece) -> int | None:
         if session is not self._session and session != self._session:
@@ -118,6 +134,7 @@ class GopTracker:
             start_us=self._start_us,
             gop_us=self._gop_us,
             complexity=self._complexity / self._sampled if self._sampled else 0.0,
+            onset=0.0,
             bytes_before=self._bytes,
             codec=self._codec,
             durable=False,

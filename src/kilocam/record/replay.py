@@ -27,6 +27,7 @@ def replay(paths: Sequence[Path], position: Position) -> Iterator[tuple[GopRef, 
 
     Starts a minute earlier than asked, so that every tracker stands where it stood when the piece
     was appended, and yields what lies after `position`. References from sealed files are durable.
+    Each window comes once: of stored footage the next window tells more than an onset.
 
     Raises:
         OSError: no path can be listed.
@@ -41,7 +42,7 @@ def replay(paths: Sequence[Path], position: Position) -> Iterator[tuple[GopRef, 
         before = sequence
         key = CameraKey(piece.tenant, piece.camera)
         ref = trackers.setdefault(key, GopTracker()).feed(session, piece, size)
-        if ref is not None and sequence > position.sequence:
+        if ref is not None and not ref.onset and sequence > position.sequence:
             place = Position(recorder=position.recorder, sequence=sequence)
             yield replace(ref, durable=durable), place
 

@@ -98,7 +98,8 @@ class Slow:
 def _ref(key: CameraKey, start_us: int) -> GopRef:
     return GopRef(
         tenant=key.tenant, camera=key.camera, session=1, epoch=1, start_us=start_us,
-        gop_us=start_us, complexity=0.0, bytes_before=0, codec="h264", durable=False,
+        gop_us=start_us, complexity=0.0, onset=0.0, bytes_before=0, codec="h264",
+        durable=False,
     )  # fmt: skip
 
 

@@ -161,7 +161,8 @@ def test_a_window_has_one_id_however_often_it_is_announced() -> None:
         "tenant": GATE.tenant, "camera": GATE.camera, "session": 1, "epoch": 3, "start_us": 5,
         "gop_us": 5, "complexity": 0.0, "bytes_before": 0, "codec": "h264",
     }  # fmt: skip
-    first = GopRef(**values, durable=False)  # type: ignore[arg-type]  # as above
-    again = GopRef(**values, durable=True)  # type: ignore[arg-type]
-    assert gop_id(first) == gop_id(again)
+    first = GopRef(**values, onset=0.0, durable=False)  # type: ignore[arg-type]  # as above
+    again = GopRef(**values, onset=0.0, durable=True)  # type: ignore[arg-type]
+    onset = GopRef(**values, onset=9.0, durable=False)  # type: ignore[arg-type]
+    assert gop_id(first) == gop_id(again) != gop_id(onset)
     assert CameraKey(first.tenant, first.camera) == GATE

@@ -18,7 +18,7 @@ S = 1_000_000
 T0 = 1_700_000_000 * S
 
 
-def _ref(camera: str, start_us: int, complexity: float = 0.0) -> GopRef:
+def _ref(camera: str, start_us: int, complexity: float = 0.0, onset: float = 0.0) -> GopRef:
     return GopRef(
         tenant="default",
         camera=camera,
@@ -27,6 +27,7 @@ def _ref(camera: str, start_us: int, complexity: float = 0.0) -> GopRef:
         start_us=start_us,
         gop_us=start_us,
         complexity=complexity,
+        onset=onset,
         bytes_before=0,
         codec="h264",
         durable=False,
@@ -41,6 +42,7 @@ _ops = st.one_of(
         st.integers(-8, 2),
         st.sampled_from([0.0, 1e2, 1.05e2, 1e3]),
     ),
+    st.tuples(st.just("onset"), _camera, st.integers(-8, 2), st.sampled_from([1e2, 1e3])),
     st.tuples(st.just("take")),
     st.tuples(st.just("settle"), st.booleans(), st.booleans(), st.integers(0, 60 * S)),
     st.tuples(st.just("give up")),
@@ -66,6 +68,10 @@ def test_every_offered_window_is_looked_at_or_skipped_once_or_still_pending(
                 if scheduler.offer(_ref(camera, start, complexity), Position(1, position), now):
                     assert (camera, start) not in open_windows
                     open_windows.add((camera, start))
+            case ("onset", str(camera), int(ago), float(onset)):
+                start = now // (2 * S) * 2 * S + ago * 2 * S
+                ref = _ref(camera, start, 1.0, onset)
+                assert not scheduler.offer(ref, Position(1, position), now)
             case ("take",):
                 look = scheduler.take(now)
                 if look is None:

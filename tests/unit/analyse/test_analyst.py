@@ -43,7 +43,7 @@ class Queue:
         start = self.start_us + round((2 * number if second is None else second) * S)
         ref = GopRef(
             tenant="default", camera=camera, session=1, epoch=1, start_us=start, gop_us=start,
-            complexity=0.0, bytes_before=0, codec=codec, durable=False,
+            complexity=0.0, onset=0.0, bytes_before=0, codec=codec, durable=False,
         )  # fmt: skip
         self.offered.append((ref, Position(1, number)))
         self.more.set()
@@ -367,7 +367,8 @@ async def test_a_key_frame_too_far_back_is_skipped_without_reading_anything() ->
         ref, position = stage.queue.offered[0]
         far = GopRef(
             tenant=ref.tenant, camera=ref.camera, session=1, epoch=1, start_us=start,
-            gop_us=start - 31 * S, complexity=0, bytes_before=0, codec="h264", durable=False,
+            gop_us=start - 31 * S, complexity=0, onset=0, bytes_before=0, codec="h264",
+            durable=False,
         )  # fmt: skip
         stage.queue.offered[0] = (far, position)
         await stage.until(lambda: stage.book.positions == {HOME: Position(1, 1)})

@@ -16,7 +16,7 @@ def _key(camera: str) -> CameraKey:
     return CameraKey("default", camera)
 
 
-def _ref(camera: str, start: float, complexity: float = 0.0) -> GopRef:
+def _ref(camera: str, start: float, complexity: float = 0.0, onset: float = 0.0) -> GopRef:
     start_us = T0 + round(start * S)
     return GopRef(
         tenant="default",
@@ -26,6 +26,7 @@ def _ref(camera: str, start: float, complexity: float = 0.0) -> GopRef:
         start_us=start_us,
         gop_us=start_us,
         complexity=complexity,
+        onset=onset,
         bytes_before=0,
         codec="h264",
         durable=False,
@@ -43,9 +44,9 @@ class Desk:
         self.now = 0.0
         self.positions = 0
 
-    def offer(self, camera: str, start: float, complexity: float = 0.0) -> bool:
+    def offer(self, camera: str, start: float, complexity: float = 0.0, onset: float = 0.0) -> bool:
         self.positions += 1
-        ref = _ref(camera, start, complexity)
+        ref = _ref(camera, start, complexity, onset)
         told = self.scheduler.offer(ref, Position(1, self.positions), T0 + round(self.now * S))
         self.scheduler.check_invariants()
         return told
@@ -391,3 +392,40 @@ def test_a_clock_put_back_leaves_no_camera_unseen_until_it_is_there_again() -> N
         desk.offer("new", second)
     first_four = [desk.look()[0] for _ in range(4)]
     assert sorted(first_four) == ["behind", "behind", "new", "new"]
+
+
+def test_a_quiet_camera_is_looked_at_as_soon_as_its_newest_window_shows_its_onset() -> None:
+    desk = Desk()
+    desk.quieten("a", 60)
+    desk.now = 66
+    desk.offer("a", 66, complexity=100.0)
+    desk.settle(desk.must_take())
+    desk.now = 68
+    desk.offer("a", 68, complexity=100.0)
+    assert desk.take() is None
+    desk.now = 68.5
+    assert not desk.offer("a", 68, complexity=100.0, onset=500.0)
+    assert desk.look() == ("a", 68)
+
+
+def test_an_onset_of_a_window_no_longer_waiting_offers_nothing() -> None:
+    desk = Desk()
+    desk.quieten("a", 60)
+    desk.now = 66
+    desk.offer("a", 66, complexity=100.0)
+    assert not desk.offer("a", 64, complexity=100.0, onset=500.0)
+    assert not desk.offer("b", 66, complexity=100.0, onset=500.0)
+    assert desk.look() == ("a", 66)
+    assert desk.take() is None
+
+
+def test_an_onset_at_the_usual_level_of_a_camera_is_not_worth_a_look() -> None:
+    desk = Desk()
+    desk.quieten("a", 60)
+    desk.now = 66
+    desk.offer("a", 66, complexity=100.0)
+    desk.settle(desk.must_take())
+    desk.now = 68
+    desk.offer("a", 68, complexity=50.0)
+    desk.offer("a", 68, complexity=50.0, onset=100.0)
+    assert desk.take() is None

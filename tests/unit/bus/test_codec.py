@@ -36,6 +36,7 @@ REF = GopRef(
     start_us=3,
     gop_us=4,
     complexity=5.5,
+    onset=0.0,
     bytes_before=6,
     codec="h264",
     durable=True,

@@ -65,3 +65,39 @@ def test_a_new_session_begins_a_window() -> None:
     ref = tracker.feed(session(number=2), piece(session=2, wall_us=START_US + SECOND), 8)
     assert ref is not None
     assert (ref.session, *at(ref), ref.bytes_before) == (2, 1, 1, 0)
+
+
+def fed(*weights: float) -> list[GopRef]:
+    """Pieces of half a second, every fourth one keyed, each with one sample of this complexity."""
+    tracker, opened = GopTracker(), session()
+    refs = [
+        tracker.feed(
+            opened,
+            piece(
+                wall_us=START_US + number * 500_000,
+                keyed=number % 4 == 0,
+                complexity=weight,
+                sampled=int(weight > 0),
+            ),
+            8,
+        )
+        for number, weight in enumerate(weights)
+    ]
+    return [ref for ref in refs if ref]
+
+
+def test_a_window_whose_first_sample_is_much_busier_than_before_is_announced_again() -> None:
+    refs = fed(0, 10, 10, 10, 0, 16, 30, 30)
+    assert [(at(ref)[0], ref.complexity, ref.onset) for ref in refs] == [
+        (0, 0, 0), (2, 10, 0), (2, 10, 16),
+    ]  # fmt: skip
+
+
+def test_what_came_with_the_key_frame_counts_for_the_onset_too() -> None:
+    refs = fed(10, 10, 10, 10, 30, 10, 10, 10)
+    assert [(at(ref)[0], ref.onset) for ref in refs] == [(0, 0), (2, 0), (2, 20)]
+
+
+def test_what_grows_a_little_or_later_or_out_of_nothing_known_is_announced_once() -> None:
+    assert [at(ref)[0] for ref in fed(0, 10, 10, 10, 0, 15, 90, 90)] == [0, 2]
+    assert [at(ref)[0] for ref in fed(0, 0, 0, 0, 0, 90, 90, 90)] == [0, 2]
