@@ -76,6 +76,13 @@ class WindowSink(Protocol):
         """
         ...
 
+    async def note(self, results: Sequence[WindowResult]) -> Sequence[WindowResult]:
+        """Count windows as looked at in which nothing was seen, many in a transaction.
+
+        Gives back those to be written one by one: known already, or not to be kept like that.
+        """
+        ...
+
     async def skip(self, windows: Sequence[SkippedWindow]) -> Sequence[SkippedWindow]:
         """Count windows as skipped, each once; one that was looked at stays so.
 

@@ -1,7 +1,8 @@
 -- name: hold
 -- Windows of one tenant in one partition are written one transaction after the other: what is
 -- counted is what was changed.
-select pg_advisory_xact_lock(hashtextextended($1::text || '/' || $2::smallint, 0));
+select pg_advisory_xact_lock(hashtextextended($1::text || '/' || partition, 0))
+from unnest($2::smallint[]) partition;
 
 -- name: put_looked
 -- A window was looked at; gives what it came to before, nothing when it is new.
@@ -26,6 +27,31 @@ values ($1, $2, date_trunc('hour', $3::timestamptz, 'UTC'), $4, $5, $6, $7, $3)
 on conflict (tenant, camera, hour, version, outcome) do update set
   windows = window_count.windows + excluded.windows,
   last = greatest(window_count.last, excluded.last);
+
+-- name: note
+-- Windows were looked at and nothing was seen: noted and counted, but for those known already;
+-- gives the new ones.
+with put as (
+  insert into window_state (tenant, camera, start, version, ends, outcome, partition, queue_epoch,
+    queue_sequence, looked, changed, stages)
+  select $1, camera, start, version, ends, 'looked', partition, epoch, sequence, looked,
+    changed, stages
+  from unnest($2::text[], $3::timestamptz[], $4::text[], $5::timestamptz[], $6::smallint[],
+    $7::bigint[], $8::bigint[], $9::timestamptz[], $10::jsonb[], $11::jsonb[])
+    each (camera, start, version, ends, partition, epoch, sequence, looked, changed, stages)
+  on conflict (tenant, camera, start, version) do nothing
+  returning camera, start, version, partition
+), counted as (
+  insert into window_count (tenant, camera, hour, version, outcome, partition, windows, last)
+  select $1, camera, date_trunc('hour', start, 'UTC') as hour, version, 'looked', min(partition),
+    count(*), max(start)
+  from put group by camera, hour, version
+  order by camera, hour, version
+  on conflict (tenant, camera, hour, version, outcome) do update set
+    windows = window_count.windows + excluded.windows,
+    last = greatest(window_count.last, excluded.last)
+)
+select camera, start as start_us from put;
 
 -- name: skip
 -- Windows were not looked at: noted and counted once; what is known already stays as it is.

@@ -8,13 +8,14 @@ commit. Events are folds of contributions, so any order of any number of writes 
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from datetime import date
 from typing import TypeVar
 
 from kilocam.bus import Position
-from kilocam.core import CameraKey, Clock, ConfigError, SystemClock, check_id
+from kilocam.core import CameraKey, Clock, ConfigError, SystemClock, Window, check_id
 from kilocam.database import (
     SYSTEM,
     Database,
@@ -32,7 +33,7 @@ from kilocam.database import (
 from kilocam.insight.days import day_of, possible_day
 from kilocam.insight.errors import NotYet, Refused
 from kilocam.insight.homes import Homes
-from kilocam.insight.seams import LookedWindow, ObjectSeen, SkippedWindow
+from kilocam.insight.seams import LookedWindow, ObjectSeen, OfferedWindow, SkippedWindow
 from kilocam.insight.values import LOOKED, ChangeKind, EventChange
 
 _log = logging.getLogger(__name__)
@@ -43,6 +44,7 @@ _NO_DATE = "its date is none that a clock shows"
 _RECENT_US = 70 * 60_000_000
 """The queue keeps windows for an hour: older ones are not offered again."""
 
+_Looked = TypeVar("_Looked", bound=LookedWindow)
 _Skipped = TypeVar("_Skipped", bound=SkippedWindow)
 
 
@@ -87,9 +89,7 @@ class Windows:
         if day is None:
             raise Refused(_NO_DATE)
         try:
-            await self._meet(result.partition, tenant)
-            async with self._database.for_tenant(tenant) as transaction:
-                await transaction.execute(_sql("hold"), tenant, result.partition)
+            async with self._of_partitions(tenant, [result]) as transaction:
                 await _note_looked(transaction, result)
                 await _replace(transaction, result)
         except UnknownTenant:
@@ -107,6 +107,30 @@ class Windows:
             self._homes.doubt(result.window, error)
         else:
             self._homes.found(tenant, day, result.window)
+
+    async def note(self, results: Sequence[_Looked]) -> list[_Looked]:
+        """Count windows as looked at in which nothing was seen; one transaction a tenant.
+
+        Gives back those to be written one by one: what is known of them already may have to be
+        taken away, or something about one of them keeps out the others.
+
+        Raises:
+            DatabaseError: none could be kept for the moment.
+        """
+        groups: dict[str, list[_Looked]] = defaultdict(list)
+        for each in results:
+            groups[each.window.tenant].append(each)
+        left: list[_Looked] = []
+        for tenant, group in sorted(groups.items()):
+            try:
+                noted = await self._note(tenant, group)
+            except (DatabaseUnavailable, TookTooLong):
+                raise
+            except (DatabaseError, ConfigError):
+                left += group  # each by itself gets its own answer
+            else:
+                left += [each for each in group if each.window not in noted]
+        return left
 
     async def skip(self, windows: Sequence[_Skipped]) -> list[_Skipped]:
         """Count windows as skipped, each once; one transaction a tenant and day.
@@ -179,6 +203,25 @@ class Windows:
                 await transaction.execute(_sql("put_member"), SYSTEM, partition, tenant)
             self._members.add((partition, tenant))
 
+    async def _note(self, tenant: str, group: Sequence[LookedWindow]) -> set[Window]:
+        ordered = sorted(group, key=lambda each: (each.partition, each.window))
+        async with self._of_partitions(tenant, ordered) as transaction:
+            rows = await transaction.fetch(
+                _sql("note"), tenant,
+                [each.window.camera for each in ordered],
+                [each.window.start_us for each in ordered],
+                [each.version for each in ordered],
+                [each.window.end_us for each in ordered],
+                [each.partition for each in ordered],
+                [each.position.epoch for each in ordered],
+                [each.position.sequence for each in ordered],
+                [each.looked_us for each in ordered],
+                [each.changed for each in ordered],
+                [_stages(each) for each in ordered],
+            )  # fmt: skip
+        new = {(row["camera"], row["start_us"]) for row in rows}
+        return {e.window for e in group if (e.window.camera, e.window.start_us) in new}
+
     async def _skip_group(self, tenant: str, day: date, group: Sequence[SkippedWindow]) -> int:
         """Keeps what can be kept; gives how many never can."""
         try:
@@ -205,12 +248,7 @@ class Windows:
 
     async def _skip(self, tenant: str, skipped: Iterable[SkippedWindow]) -> None:
         ordered = sorted(skipped, key=lambda each: (each.partition, each.window))
-        partitions = sorted({each.partition for each in ordered})
-        for partition in partitions:
-            await self._meet(partition, tenant)
-        async with self._database.for_tenant(tenant) as transaction:
-            for partition in partitions:
-                await transaction.execute(_sql("hold"), tenant, partition)
+        async with self._of_partitions(tenant, ordered) as transaction:
             await transaction.execute(
                 _sql("skip"), tenant,
                 [each.window.camera for each in ordered],
@@ -222,6 +260,18 @@ class Windows:
                 [each.position.epoch for each in ordered],
                 [each.position.sequence for each in ordered],
             )  # fmt: skip
+
+    @asynccontextmanager
+    async def _of_partitions(
+        self, tenant: str, windows: Iterable[OfferedWindow]
+    ) -> AsyncIterator[Transaction]:
+        """A transaction that holds the tenant's part of the partitions of some windows."""
+        partitions = sorted({each.partition for each in windows})
+        for partition in partitions:
+            await self._meet(partition, tenant)
+        async with self._database.for_tenant(tenant) as transaction:
+            await transaction.execute(_sql("hold"), tenant, partitions)
+            yield transaction
 
 
 def _refuse(group: Sequence[SkippedWindow], error: Exception) -> int:
@@ -235,11 +285,10 @@ def _refuse(group: Sequence[SkippedWindow], error: Exception) -> int:
 
 async def _note_looked(transaction: Transaction, result: LookedWindow) -> None:
     window = result.window
-    stages = {name: [s.seen, s.passed, s.cost_us] for name, s in result.stages.items()}
     before = await transaction.fetchrow(
         _sql("put_looked"), window.tenant, window.camera, window.start_us, result.version,
         window.end_us, result.partition, result.position.epoch, result.position.sequence,
-        result.looked_us, result.changed, stages,
+        result.looked_us, result.changed, _stages(result),
     )  # fmt: skip
     was = before["outcome"] if before else None
     for outcome, more in ((was, -1), (LOOKED, 1)):
@@ -248,6 +297,10 @@ async def _note_looked(transaction: Transaction, result: LookedWindow) -> None:
                 _sql("count"), window.tenant, window.camera, window.start_us, result.version,
                 outcome, result.partition, more,
             )  # fmt: skip
+
+
+def _stages(result: LookedWindow) -> dict[str, list[int]]:
+    return {name: [s.seen, s.passed, s.cost_us] for name, s in result.stages.items()}
 
 
 def _days(result: LookedWindow) -> set[date]:

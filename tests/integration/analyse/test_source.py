@@ -24,6 +24,7 @@ from kilocam.analyse import (
     models_directory,
     worker_command,
 )
+from kilocam.analyse.keeper import KeeperOptions
 from kilocam.bus import Bus, Position, Schema
 from kilocam.core import CameraKey, GopRef
 
@@ -64,6 +65,11 @@ class Book:
     async def write(self, result: WindowResult) -> None:
         self.writes += 1
         self.results[result.window.start_us] = result
+
+    async def note(self, results: Sequence[WindowResult]) -> Sequence[WindowResult]:
+        for each in results:
+            await self.write(each)
+        return ()
 
     async def skip(self, windows: Sequence[SkippedWindow]) -> Sequence[SkippedWindow]:
         self.skipped |= {each.window.start_us: each for each in windows}
@@ -115,7 +121,9 @@ async def _analyst(
             footage=Shelf(camera),
             sink=book,
             workers=pool,
-            options=AnalystOptions(scheduler=SchedulerOptions(lookers=1), settle_every_s=0.05),
+            options=AnalystOptions(
+                scheduler=SchedulerOptions(lookers=1), keeper=KeeperOptions(settle_every_s=0.05)
+            ),
             clock=clock,
         )
         task = asyncio.create_task(analyst.run())

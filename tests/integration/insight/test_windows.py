@@ -339,6 +339,45 @@ async def test_a_window_that_fails_oddly_is_refused_after_a_minute(house: House)
     assert len((await house.insight.events("default", ALL)).items) == 1
 
 
+async def test_windows_noted_together_are_kept_as_those_written_one_by_one(house: House) -> None:
+    yard = CameraKey("default", "yard")
+    boxes = (None, (0.0, 0.0, 0.5, 0.5))
+    results = [replace(looked(n), changed=boxes[n % 2]) for n in range(5)]
+    assert await house.windows.note(results) == []
+    for n in range(5):
+        await house.windows.write(replace(looked(n, key=yard), changed=boxes[n % 2]))
+    gate, other = await house.insight.counts("default", since_us=T0)
+    assert gate.looked == gate.offered == 5
+    assert replace(gate, camera=other.camera) == other
+    async with house.database.for_tenant("default") as transaction:
+        rows = await transaction.fetch("select * from window_state order by camera, start")
+    kept = [{name: row[name] for name in row.keys() - {"camera", "partition"}} for row in rows]
+    assert kept[:5] == kept[5:]
+
+
+async def test_what_is_known_already_or_keeps_out_others_is_not_noted(house: House) -> None:
+    await house.windows.skip([skipped(0)])
+    await house.windows.write(looked(1, seen(1, 1)))
+    before = await state(house)
+    known = [looked(0), looked(1)]
+    assert await house.windows.note([*known, looked(2)]) == known
+    [gate] = await house.insight.counts("default", since_us=T0)
+    assert (gate.looked, gate.skipped) == (2, {"quiet": 1})
+    assert (await state(house))[0] == before[0]
+
+    broken = replace(looked(3), window=replace(looked(3).window, camera="ga\0te"))
+    far = [looked(0, key=CameraKey("nobody", "gate")), looked(200_000), broken]
+    for each in far:
+        both = [looked(4), each]
+        left = await house.windows.note(both)
+        assert each in left
+        assert (looked(4) in left) == (each.window.tenant == "default")
+        if looked(4) not in left:
+            await house.windows.skip([skipped(4)])
+    [gate] = await house.insight.counts("default", since_us=T0)
+    assert gate.offered == 4
+
+
 async def test_old_days_go_and_new_ones_are_there(house: House) -> None:
     await house.windows.write(looked(0, seen(0, 0)))
     day = 86_400 * S

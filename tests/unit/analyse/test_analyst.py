@@ -9,6 +9,7 @@ import pytest
 
 from kilocam.analyse.analyst import Analyst, AnalystOptions
 from kilocam.analyse.errors import FootageError, ModelError, NotYet, Refused, WorkerError
+from kilocam.analyse.keeper import KeeperOptions
 from kilocam.analyse.look import Findings, LookOutcome, LookTask, Memory
 from kilocam.analyse.pictures import Footage
 from kilocam.analyse.results import SkippedWindow, SkipReason, StageCount, WindowResult
@@ -134,6 +135,8 @@ class Book:
         self.writable = asyncio.Event()
         self.writable.set()
         self.written: list[WindowResult] = []
+        self.noted: list[int] = []
+        """How many at a time."""
         self.skipped: dict[tuple[str, int], SkipReason] = {}
         self.positions: dict[int, Position] = {}
         self.settled: frozenset[tuple[CameraKey, int]] = frozenset()
@@ -154,6 +157,14 @@ class Book:
         if (error := self.objection.get(result.window.camera)) is not None:
             raise error
         self.written.append(result)
+
+    async def note(self, results: Sequence[WindowResult]) -> Sequence[WindowResult]:
+        self._here()
+        await self.writable.wait()
+        self.noted.append(len(results))
+        alone = [each for each in results if each.window.camera in self.objection]
+        self.written += [each for each in results if each not in alone]
+        return alone
 
     async def skip(self, windows: Sequence[SkippedWindow]) -> Sequence[SkippedWindow]:
         self._here()
@@ -178,14 +189,13 @@ class Book:
 class Stage:
     """An analyst and everything around it."""
 
-    def __init__(self) -> None:
+    def __init__(self, keeper: KeeperOptions) -> None:
         self.queue, self.shelf, self.crew, self.book = Queue(), Shelf(), Crew(), Book()
         options = AnalystOptions(
             scheduler=SchedulerOptions(lookers=1, deepen_within_us=120 * S),
             late_key_s=(0.001, 0.001, 0.001),
-            settle_every_s=0.005,
             again_s=(0.001,),
-            aside_s=0.005,
+            keeper=keeper,
             drain_s=0.5,
         )
         self.analyst = Analyst(
@@ -206,9 +216,12 @@ class Stage:
                 await asyncio.sleep(0.002)
 
 
+AT_ONCE = KeeperOptions(note_every_s=0.005, settle_every_s=0.005, aside_s=0.005)
+
+
 @asynccontextmanager
-async def _running() -> AsyncIterator[Stage]:
-    stage = Stage()
+async def _running(keeper: KeeperOptions = AT_ONCE) -> AsyncIterator[Stage]:
+    stage = Stage(keeper)
     task = asyncio.create_task(stage.analyst.run())
     yield stage
     task.cancel()
@@ -443,6 +456,38 @@ async def test_a_window_is_settled_only_after_it_was_written() -> None:
         assert stage.book.starts == [start]
 
 
+async def test_looks_that_saw_nothing_are_noted_together_and_one_that_did_is_written_before() -> (
+    None
+):
+    names = (f"cam{number}" for number in range(10_000))
+    beside = [name for name in names if CameraKey("default", name).partition == HOME][:5]
+    async with _running(KeeperOptions(note_every_s=0.2)) as stage:
+        stage.grant()
+        for camera in beside:
+            stage.queue.offer(camera)
+        await stage.until(lambda: len(stage.crew.tasks) == 5)
+        stage.crew.found = True
+        start = stage.queue.offer()
+        await stage.until(lambda: stage.book.starts == [start])
+        assert stage.book.noted == []
+        assert stage.analyst.status().cameras[CameraKey("default", beside[0])].looked == 0
+
+        await stage.until(lambda: len(stage.book.written) == 6)
+        assert stage.book.noted == [5]
+        await stage.until(lambda: stage.book.positions == {HOME: Position(1, 6)})
+
+
+async def test_what_waits_to_be_noted_is_noted_before_its_partition_is_given_back() -> None:
+    async with _running(KeeperOptions(note_every_s=60)) as stage:
+        stage.grant()
+        start = stage.queue.offer()
+        await stage.until(lambda: len(stage.crew.tasks) == 1)
+        stage.queue.changes.put_nowait(Asked(HOME, 1))
+        await stage.until(lambda: stage.queue.released == [HOME])
+        assert stage.book.starts == [start]
+        assert stage.book.positions == {HOME: Position(1, 1)}
+
+
 async def test_what_the_sink_refuses_for_good_is_skipped_with_its_reason_and_holds_up_nobody() -> (
     None
 ):
@@ -502,6 +547,7 @@ async def test_what_waits_aside_is_forgotten_with_its_partition() -> None:
 
 async def test_a_look_from_before_a_revocation_does_not_replace_the_one_that_waits_aside() -> None:
     async with _running() as stage:
+        stage.crew.found = True  # so that it is written by itself
         stage.book.objection["gate"] = NotYet("its day has no place")
         held_up = stage.book.writable
         held_up.clear()
@@ -518,12 +564,12 @@ async def test_a_look_from_before_a_revocation_does_not_replace_the_one_that_wai
 
         stage.book.objection = {}
         second = stage.queue.offer()
-        await stage.until(lambda: stage.book.starts == [start, second])
+        await stage.until(lambda: stage.book.starts == [start, start, second])
         await stage.until(lambda: stage.book.positions == {HOME: Position(1, 2)})
 
 
 async def test_a_model_that_vanished_ends_the_service_with_its_line() -> None:
-    stage = Stage()
+    stage = Stage(AT_ONCE)
     stage.crew.error = lambda _: ModelError("model eye: it is gone")
     stage.grant()
     stage.queue.offer()

@@ -80,6 +80,10 @@ class InsightSink:
         except insight.Refused as error:
             raise Refused(str(error)) from error
 
+    async def note(self, results: Sequence[WindowResult]) -> Sequence[WindowResult]:
+        """Count windows as looked at; gives back those to be written one by one."""
+        return await self._windows.note(results)
+
     async def skip(self, windows: Sequence[SkippedWindow]) -> Sequence[SkippedWindow]:
         """Count windows as skipped; gives back those that cannot be kept yet."""
         return await self._windows.skip(windows)

@@ -1,0 +1,275 @@
+"""Keeping what looks gave: first it is handed on, then settled, so that nothing is lost between.
+
+What was seen is written at once, window by window. Most looks see nothing: those wait a moment for
+each other and are noted together, as skipped windows are. What cannot be kept for the moment (the
+database is away) is tried again until it can. A window that alone cannot be kept yet waits aside,
+with its camera; one that never can is skipped.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from kilocam.analyse.errors import NotYet, Refused
+from kilocam.analyse.look import Findings, LookOutcome
+from kilocam.analyse.memory import Memories
+from kilocam.analyse.patience import FAILED, Patience
+from kilocam.analyse.progress import Progress
+from kilocam.analyse.results import PIPELINE, SkippedWindow, SkipReason, StageCount, WindowResult
+from kilocam.analyse.scheduler import Scheduler
+from kilocam.analyse.seams import WindowSink
+from kilocam.analyse.windows import Look, Pending, window_of
+from kilocam.bus import Position
+from kilocam.core import CameraKey, Clock
+
+_log = logging.getLogger(__name__)
+
+MOST_AT_ONCE = 5_000
+"""Skipped windows told in one transaction."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeeperOptions:
+    """How long things wait for each other."""
+
+    note_every_s: float = 0.25
+    settle_every_s: float = 0.5
+    aside_s: float = 2.0
+    """Between two attempts to keep what waits aside."""
+
+
+@dataclass(slots=True)
+class Partition:
+    """One that is ours; another object when it is ours again."""
+
+    reader: asyncio.Task[None]
+    progress: Progress | None = None
+    """Unknown until the sink has told where to go on."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    look: Look
+    outcome: LookOutcome
+    at_us: int
+    held: Partition
+
+
+class Keeper:
+    """Owns what was looked at or skipped and is not kept yet; `run` it until it is cancelled.
+
+    Args:
+        sink: where to.
+        scheduler: is told when a look is done.
+        memories: is told what a look gave.
+        partitions: ours; whose are not any more is dropped.
+        patience: how often, how long.
+        freed: called when something has been settled.
+        options: how long things wait for each other.
+        clock: to say when was looked.
+    """
+
+    def __init__(
+        self,
+        *,
+        sink: WindowSink,
+        scheduler: Scheduler,
+        memories: Memories,
+        partitions: Mapping[int, Partition],
+        patience: Patience,
+        freed: Callable[[], None],
+        options: KeeperOptions,
+        clock: Clock,
+    ) -> None:
+        self._sink = sink
+        self._scheduler = scheduler
+        self._memories = memories
+        self._partitions = partitions
+        self._patience = patience
+        self._freed = freed
+        self._options = options
+        self._clock = clock
+        self._unkept: list[SkippedWindow] = []
+        # Cameras of these two stay in flight, so there is one a camera at most.
+        self._uneventful: list[_Seen] = []
+        self._aside: dict[CameraKey, _Seen] = {}
+        self._noting, self._settling = asyncio.Lock(), asyncio.Lock()
+        self.stages: dict[str, StageCount] = {}
+        self.deepened = 0
+
+    @property
+    def unkept(self) -> int:
+        """Skipped windows not told yet."""
+        return len(self._unkept)
+
+    async def run(self) -> None:
+        """Keep until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._note_on())
+            tasks.create_task(self._settle_on())
+            tasks.create_task(self._keep_aside_on())
+
+    async def keep(self, look: Look, outcome: LookOutcome, held: Partition) -> None:
+        """A look is done."""
+        seen = _Seen(look, outcome, self._clock.wall_us(), held)
+        if outcome.before is None and not outcome.found and not outcome.findings.objects:
+            self._uneventful.append(seen)
+        else:
+            await self._keep(seen)
+
+    def give_up(self, look: Look, reason: SkipReason, error: Exception) -> None:
+        """A look failed for good."""
+        self._patience.troubles[reason] += 1
+        _log.info("window %s of %s skipped: %s", look.target.start_us, look.key, error)
+        self._scheduler.give_up(look, cost_us=look.charged_us, reason=reason)
+
+    async def finish(self) -> None:
+        """Keep now what waits for others."""
+        await self._note()
+        await self._settle_skipped()
+        await self._checkpoint()
+
+    def drop(self, partition: int) -> None:
+        """It is someone else's now, and so is what was not kept of it."""
+        for key in [key for key in self._aside if key.partition == partition]:
+            del self._aside[key]
+
+    # What was seen
+
+    async def _keep(self, seen: _Seen) -> None:
+        look, outcome = seen.look, seen.outcome
+        try:
+            if outcome.before is not None and look.before is not None:
+                await self._write(self._result(seen, outcome.before, look.before), seen.held)
+            await self._write(self._result(seen, outcome.findings, look.target), seen.held)
+        except NotYet as error:
+            self._put_aside(seen, error)
+        except Refused as error:
+            self.give_up(look, SkipReason.REFUSED, error)
+        else:
+            self._kept(seen)
+
+    def _kept(self, seen: _Seen) -> None:
+        look, outcome = seen.look, seen.outcome
+        if not self._ours(seen):
+            return
+        self._memories.keep(look.key, outcome)
+        self.deepened += outcome.before is not None and look.before is not None
+        for stage, count in outcome.stages.items():
+            self.stages[stage] = self.stages.get(stage, StageCount()) + count
+        self._scheduler.settle(
+            look,
+            cost_us=sum(count.cost_us for count in outcome.stages.values()),
+            changed=outcome.changed,
+            found=outcome.found,
+        )
+        self._close(look.partition, look.target.position)
+
+    def _ours(self, seen: _Seen) -> bool:
+        """Its partition was not revoked meanwhile, even if it is ours again."""
+        return self._partitions.get(seen.look.partition) is seen.held
+
+    def _result(self, seen: _Seen, findings: Findings, pending: Pending) -> WindowResult:
+        return WindowResult(
+            window=window_of(seen.look.key, pending),
+            version=PIPELINE,
+            partition=seen.look.partition,
+            position=pending.position,
+            looked_us=seen.at_us,
+            objects=findings.objects,
+            changed=findings.changed,
+            stages=findings.stages,
+        )
+
+    async def _write(self, result: WindowResult, held: Partition) -> None:
+        while self._partitions.get(result.partition) is held:
+            if await self._patience.attempt("write", self._sink.write(result)) is not FAILED:
+                return
+
+    def _put_aside(self, seen: _Seen, error: NotYet) -> None:
+        if self._ours(seen):
+            look = seen.look
+            self._patience.troubles["not_yet"] += 1
+            _log.info("window %s of %s waits: %s", look.target.start_us, look.key, error)
+            self._aside[look.key] = seen
+
+    async def _keep_aside_on(self) -> None:
+        """Try again to keep what waits aside; no looker waits for it."""
+        while True:
+            await asyncio.sleep(self._options.aside_s)
+            for key in list(self._aside):
+                if (seen := self._aside.pop(key, None)) is not None:
+                    await self._keep(seen)
+                    self._freed()
+
+    # What was not seen
+
+    async def _note_on(self) -> None:
+        while True:
+            await asyncio.sleep(self._options.note_every_s)
+            await self._note()
+
+    async def _note(self) -> None:
+        """Keep looks that saw nothing; those that cannot be kept together wait aside."""
+        async with self._noting:
+            seen = list(self._uneventful)
+            ours = [each for each in seen if self._ours(each)]
+            if not ours:
+                self._uneventful.clear()
+                return
+            results = [self._result(s, s.outcome.findings, s.look.target) for s in ours]
+            left = await self._patience.attempt("write", self._sink.note(results))
+            if left is FAILED:
+                return
+            del self._uneventful[: len(seen)]
+            alone = {each.window for each in left}
+            for each, result in zip(ours, results, strict=True):
+                if result.window in alone:
+                    self._aside[each.look.key] = each
+                else:
+                    self._kept(each)
+            self._freed()
+
+    async def _settle_on(self) -> None:
+        while True:
+            await asyncio.sleep(self._options.settle_every_s)
+            await self._settle_skipped()
+            await self._checkpoint()
+
+    async def _settle_skipped(self) -> None:
+        """Tell which windows were skipped; what is not told now is told the next time."""
+        async with self._settling:
+            self._unkept += self._scheduler.drain_skipped()
+            unkept = self._unkept[:MOST_AT_ONCE]
+            if not unkept:
+                return
+            later = await self._patience.attempt("skip", self._sink.skip(unkept))
+            if later is FAILED:
+                return
+            # What has to wait goes to the end, so that it holds up no others.
+            self._unkept = [*self._unkept[len(unkept) :], *later]
+            waiting = {(each.partition, each.position) for each in later}
+            for each in unkept:
+                if (each.partition, each.position) not in waiting:
+                    self._close(each.partition, each.position)
+            self._freed()
+
+    async def _checkpoint(self) -> None:
+        """Tell how far each partition is settled; what is not told now is told the next time."""
+        news = {
+            partition: position
+            for partition, held in self._partitions.items()
+            if held.progress is not None and (position := held.progress.news()) is not None
+        }
+        if not news or await self._patience.attempt("advance", self._sink.advance(news)) is FAILED:
+            return
+        for partition, position in news.items():
+            held = self._partitions.get(partition)
+            if held is not None and held.progress is not None:
+                held.progress.told(position)
+
+    def _close(self, partition: int, position: Position) -> None:
+        held = self._partitions.get(partition)
+        if held is not None and held.progress is not None:
+            held.progress.settle(position)
