@@ -1,29 +1,33 @@
 """The first stage: packet headers say whether anything moved, before anything is decoded.
 
 `GopRef.complexity` is mean size x 2^(QP/6) of P-frames. What is quiet differs from camera to
-camera, so each learns its own: the running 80th percentile of the logarithm, over windows after
-looks that saw no change. So one quiet window in six or so gets through, which costs little (a
-key frame and a difference); what moves and does not stand out of the noise is found at the
-camera's least rate of looks.
+camera, so each learns its own: the 85th percentile of its last eight minutes of windows after
+looks that saw no change. So one quiet window in seven or so gets through, which costs little (a key frame
+and a difference); what moves and does not stand out of the noise is found at the camera's least
+rate of looks.
 """
 
 import math
-from dataclasses import dataclass
+from bisect import bisect_left, insort
+from collections import deque
+from dataclasses import dataclass, field
 
 LEARNING = 5
-"""Windows before the gate says anything but "busy"."""
-LEVEL = 0.8
-STEP = 0.01
+"""Quiet windows before the gate says anything but "busy"."""
+KEPT = 256
+LEVEL = 0.85
 MARGIN = 0.01
-"""More than a step of learning, so that what never varies is never busy."""
+"""Of the logarithm, so that what never varies is never busy."""
 
 
 @dataclass(slots=True)
 class RateGate:
     """One camera's sense of quiet."""
 
-    windows: int = 0
-    level: float = 0.0
+    _last: deque[float] = field(default_factory=deque)
+    """Logarithms of complexity, in the order they came ..."""
+    _sorted: list[float] = field(default_factory=list)
+    """... and in order of size."""
 
     def busy(self, complexity: float, *, learn: bool = True) -> bool:
         """Whether a window of this complexity is worth a look.
@@ -34,16 +38,14 @@ class RateGate:
         if not complexity > 0 or not math.isfinite(complexity):
             return True
         value = math.log(complexity)
-        busy = self.windows < LEARNING or value > self.level + MARGIN
-        if learn or self.windows < LEARNING:
+        known = len(self._sorted)
+        busy = known < LEARNING or value > self._sorted[int(known * LEVEL)] + MARGIN
+        if learn:
             self._learn(value)
         return busy
 
     def _learn(self, value: float) -> None:
-        """Robbins-Monro: wide steps at first; up and down in the odds of the percentile."""
-        self.windows += 1
-        if self.windows == 1:
-            self.level = value
-            return
-        step = max(STEP, 0.5 / self.windows)
-        self.level += step * (LEVEL if value > self.level else LEVEL - 1)
+        self._last.append(value)
+        insort(self._sorted, value)
+        if len(self._last) > KEPT:
+            del self._sorted[bisect_left(self._sorted, self._last.popleft())]
