@@ -46,6 +46,14 @@ def noisy(pictures: Sequence[Grey], sigma: float, seed: int) -> Iterator[Grey]:
         yield np.clip(seen, 0, 255).astype(np.uint8)
 
 
+def quietly(gate: RateGate, complexity: float) -> bool:
+    """A window passes, and a look after it sees nothing."""
+    passed = gate.busy(complexity)
+    gate.asked()
+    gate.answered(quiet=True)
+    return passed
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--pictures", type=int, default=2000, help="of the quiet scene")
@@ -65,11 +73,11 @@ def main() -> None:
         for kind, encoding in ENCODINGS.items():
             gate = RateGate()
             calm = weighed(noisy([quiet] * options.pictures, sigma, 1), encoding)
-            passed = [gate.busy(value) for value in calm]
+            passed = [quietly(gate, value) for value in calm]
             shares = {"sigma": sigma, "bit rate": kind, "quiet": passed[LEARNT:]}
             for scene, pictures in (("busy", street), ("far walker", walker)):
                 values = weighed(noisy(pictures, sigma, 2), encoding)
-                shares[scene] = [gate.busy(value, learn=False) for value in values]
+                shares[scene] = [gate.stands_out(value) for value in values]
             results.append(
                 {k: round(float(np.mean(v)), 2) if isinstance(v, list) else v
                  for k, v in shares.items()}

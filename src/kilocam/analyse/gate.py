@@ -1,8 +1,8 @@
 """The first stage: packet headers say whether anything moved, before anything is decoded.
 
 `GopRef.complexity` is mean size x 2^(QP/6) of P-frames. What is quiet differs from camera to
-camera, so each learns its own: the 85th percentile of its last eight minutes of windows after
-looks that saw no change. So one quiet window in seven or so gets through, which costs little (a key frame
+camera, so each learns its own: the 85th percentile of its last windows that lay between two looks
+which saw nothing. So one quiet window in seven or so gets through, which costs little (a key frame
 and a difference); what moves and does not stand out of the noise is found at the camera's least
 rate of looks.
 """
@@ -18,34 +18,62 @@ KEPT = 256
 LEVEL = 0.85
 MARGIN = 0.01
 """Of the logarithm, so that what never varies is never busy."""
+_HEARD = 64
+
+
+def _short() -> deque[float]:
+    return deque(maxlen=_HEARD)
 
 
 @dataclass(slots=True)
 class RateGate:
-    """One camera's sense of quiet."""
+    """One camera's sense of quiet. Values are logarithms of complexity."""
 
-    _last: deque[float] = field(default_factory=deque)
-    """Logarithms of complexity, in the order they came ..."""
+    _heard: deque[float] = field(default_factory=_short)
+    """Since the last look was asked for ..."""
+    _between: deque[float] = field(default_factory=_short)
+    """... and between that and the one before."""
+    _quiet: bool = True
+    """The last look saw nothing."""
+    _learnt: deque[float] = field(default_factory=deque)
+    """In the order they came ..."""
     _sorted: list[float] = field(default_factory=list)
     """... and in order of size."""
 
-    def busy(self, complexity: float, *, learn: bool = True) -> bool:
-        """Whether a window of this complexity is worth a look.
+    def busy(self, complexity: float) -> bool:
+        """Whether a window of this complexity is worth a look."""
+        if _is_known(complexity):
+            self._heard.append(math.log(complexity))
+        return self.stands_out(complexity)
 
-        Unknown complexity (nothing sampled, a codec without a gate) is always worth one. `learn`
-        only from what is not known to be restless.
+    def stands_out(self, complexity: float) -> bool:
+        """The same, for what is to teach nothing.
+
+        Unknown complexity (nothing sampled, a codec without a gate) always does.
         """
-        if not complexity > 0 or not math.isfinite(complexity):
-            return True
-        value = math.log(complexity)
         known = len(self._sorted)
-        busy = known < LEARNING or value > self._sorted[int(known * LEVEL)] + MARGIN
-        if learn:
-            self._learn(value)
-        return busy
+        if known < LEARNING or not _is_known(complexity):
+            return True
+        return math.log(complexity) > self._sorted[int(known * LEVEL)] + MARGIN
+
+    def asked(self) -> None:
+        """A look at the newest window is under way."""
+        self._between, self._heard = self._heard, _short()
+
+    def answered(self, *, quiet: bool) -> None:
+        """What that look saw. Windows between two that saw nothing are what quiet is like."""
+        if quiet and self._quiet:
+            for value in self._between:
+                self._learn(value)
+        self._between.clear()
+        self._quiet = quiet
 
     def _learn(self, value: float) -> None:
-        self._last.append(value)
+        self._learnt.append(value)
         insort(self._sorted, value)
-        if len(self._last) > KEPT:
-            del self._sorted[bisect_left(self._sorted, self._last.popleft())]
+        if len(self._learnt) > KEPT:
+            del self._sorted[bisect_left(self._sorted, self._learnt.popleft())]
+
+
+def _is_known(complexity: float) -> bool:
+    return complexity > 0 and math.isfinite(complexity)

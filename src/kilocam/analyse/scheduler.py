@@ -2,8 +2,9 @@
 
 A camera's newest window waits in the *fresh* lane, older ones in the *catch-up* lane. In the fresh
 lane the most overdue camera comes first: the one longest without a look, times its weight. A
-camera whose packets say "quiet" is held until its least rate of looks is due. While both lanes
-have work the catch-up lane gets a fixed share of the time; a lane without work lends its share.
+camera whose packets say "quiet" is held until its least rate of looks is due, and gives way to busy
+ones for some seconds more. While both lanes have work the catch-up lane gets a fixed share of the
+time; a lane without work lends its share.
 
     offered ──▶ newest ──take──▶ in flight ──settle──▶ looked
                   │ superseded by a newer one   └─give_up─▶ skipped (unreadable, failed)
@@ -28,6 +29,8 @@ from kilocam.bus import Position
 from kilocam.core import CameraKey, GopRef
 
 WINDOW_US = 2_000_000
+QUIET_US = 3_000_000
+"""A quiet camera is as overdue as a busy one that was looked at so much later."""
 REMEMBERED = 64
 """Settled windows of a camera that a late second announcement is recognised by."""
 NEXT_US = 500_000
@@ -62,7 +65,10 @@ class SchedulerOptions:
 class _Queued(Enum):
     NOT = auto()
     HELD = auto()
-    WAITING = auto()
+    """Quiet, and its least rate of looks is not due yet."""
+    DUE = auto()
+    """Quiet, and it is."""
+    BUSY = auto()
 
 
 @dataclass(slots=True, eq=False)
@@ -142,7 +148,7 @@ class Scheduler:
             camera = self._cameras[key] = self._admit(key, now_us)
         if ref.start_us in camera.starts or ref.start_us in camera.settled:
             return False
-        busy = camera.gate.busy(ref.complexity, learn=not camera.active)
+        busy = camera.gate.busy(ref.complexity)
         pending = Pending(ref.start_us, ref.gop_us, position, busy, ref.start_us + WINDOW_US)
         camera.starts.add(pending.start_us)
         camera.counts.offered += 1
@@ -196,6 +202,7 @@ class Scheduler:
         camera.counts.looked += 1
         if look.lane is Lane.FRESH:
             camera.active = changed or found
+            camera.gate.answered(quiet=not camera.active)
             camera.found_in = look.target if found else None
         self._enqueue(camera)
 
@@ -261,7 +268,7 @@ class Scheduler:
         if newest is None:
             return
         # What `pending` tells of complexity is about the packets of the window before it.
-        if newest.busy or pending.busy or camera.active:
+        if pending.busy or camera.active:
             self._put_behind(camera, newest)
         else:
             self._skip(camera, newest, SkipReason.QUIET)
@@ -271,7 +278,7 @@ class Scheduler:
         newest = camera.newest
         if newest is None or newest.start_us != ref.start_us or newest.busy:
             return
-        if camera.gate.busy(ref.onset, learn=False):
+        if camera.gate.stands_out(ref.onset):
             newest.busy = True
             camera.counts.gate += StageCount(passed=1)
             self._enqueue(camera)
@@ -288,27 +295,28 @@ class Scheduler:
         if camera.backlog and not camera.catching_up:
             camera.catching_up = True
             heapq.heappush(self._behind, (camera.last_catch_up_us, camera.key))
-        if camera.newest is None or camera.queued is _Queued.WAITING:
+        if camera.newest is None or camera.queued is _Queued.BUSY:
             return
         if camera.newest.busy or camera.active:
-            self._wait(camera)
+            self._wait(camera, _Queued.BUSY, camera.last_look_us)
         elif camera.queued is _Queued.NOT:
             camera.queued = _Queued.HELD
             camera.token += 1
             due = camera.last_look_us + self._options.look_every_us
             heapq.heappush(self._held, (due, camera.key, camera.token))
 
-    def _wait(self, camera: _Camera) -> None:
-        camera.queued = _Queued.WAITING
+    def _wait(self, camera: _Camera, queued: _Queued, since_us: int) -> None:
+        camera.queued = queued
         camera.token += 1
         queue = self._waiting.setdefault(camera.weight, [])
-        heapq.heappush(queue, (camera.last_look_us, camera.key, camera.token))
+        heapq.heappush(queue, (since_us, camera.key, camera.token))
 
     def _release_held(self, now_us: int) -> None:
         while self._held and (self._held[0][0] <= now_us or not self._live(*self._held[0][1:])):
             _, key, token = heapq.heappop(self._held)
             if self._live(key, token):
-                self._wait(self._cameras[key])
+                camera = self._cameras[key]
+                self._wait(camera, _Queued.DUE, camera.last_look_us + QUIET_US)
 
     def _live(self, key: CameraKey, token: int) -> bool:
         camera = self._cameras.get(key)
@@ -354,7 +362,8 @@ class Scheduler:
         deepen = near and late_us <= self._options.deepen_within_us
         camera.found_in = None
         camera.last_look_us = now_us
-        look = self._hand_out(camera, Lane.FRESH, target, before if deepen else None, now_us)
+        camera.gate.asked()
+        look = self._hand_out(camera, Lane.FRESH, target, before if deepen else None)
         if alone:
             self._even_out(Lane.FRESH)
         return look
@@ -364,13 +373,13 @@ class Scheduler:
         camera.catching_up = False
         camera.last_catch_up_us = now_us
         target = camera.backlog.pop(0)
-        look = self._hand_out(camera, Lane.CATCH_UP, target, None, now_us)
+        look = self._hand_out(camera, Lane.CATCH_UP, target, None)
         if alone:
             self._even_out(Lane.CATCH_UP)
         return look
 
     def _hand_out(
-        self, camera: _Camera, lane: Lane, target: Pending, before: Pending | None, now_us: int
+        self, camera: _Camera, lane: Lane, target: Pending, before: Pending | None
     ) -> Look:
         camera.queued = _Queued.NOT
         camera.token += 1
@@ -382,7 +391,6 @@ class Scheduler:
             lane=lane,
             target=target,
             before=before,
-            taken_us=now_us,
             charged_us=charged,
         )
         return camera.in_flight

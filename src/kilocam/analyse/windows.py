@@ -36,7 +36,6 @@ class Look:
     target: Pending
     before: Pending | None
     """The window before, looked at by its key frame alone, in which something was found."""
-    taken_us: int
     charged_us: int
 
     @property

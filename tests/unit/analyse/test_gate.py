@@ -1,4 +1,5 @@
 import math
+from collections.abc import Iterable
 
 import numpy as np
 import pytest
@@ -6,10 +7,24 @@ import pytest
 from kilocam.analyse.gate import LEARNING, RateGate
 
 
-def _settled(level: float, spread: float, windows: int = 300, seed: int = 1) -> RateGate:
+def _hear(gate: RateGate, values: Iterable[float], *, quiet: bool = True) -> list[bool]:
+    """Windows of these complexities, after each of them a look."""
+    verdicts = []
+    for value in values:
+        verdicts.append(gate.busy(value))
+        gate.asked()
+        gate.answered(quiet=quiet)
+    return verdicts
+
+
+def _noise(level: float, spread: float, windows: int, seed: int) -> list[float]:
+    values = np.random.default_rng(seed).normal(0, spread, windows)
+    return [level * math.exp(value) for value in values]
+
+
+def _settled(level: float, spread: float) -> RateGate:
     gate = RateGate()
-    for value in np.random.default_rng(seed).normal(0, spread, windows):
-        gate.busy(level * math.exp(value))
+    _hear(gate, _noise(level, spread, 300, seed=1))
     return gate
 
 
@@ -17,9 +32,7 @@ def _settled(level: float, spread: float, windows: int = 300, seed: int = 1) -> 
 @pytest.mark.parametrize("spread", [0.02, 0.1, 0.3])
 def test_most_of_a_quiet_scene_is_quiet_whatever_its_level(level: float, spread: float) -> None:
     gate = _settled(level, spread)
-    values = np.random.default_rng(2).normal(0, spread, 400)
-    busy = sum(gate.busy(level * math.exp(value)) for value in values)
-    assert busy < 100
+    assert sum(_hear(gate, _noise(level, spread, 400, seed=2))) < 80
 
 
 def test_half_as_much_again_is_busy() -> None:
@@ -27,46 +40,68 @@ def test_half_as_much_again_is_busy() -> None:
 
 
 def test_a_gate_that_has_learnt_nothing_lets_everything_through() -> None:
-    gate = RateGate()
-    assert all(gate.busy(100.0) for _ in range(LEARNING))
+    assert all(_hear(RateGate(), [100.0] * LEARNING))
+
+
+def test_what_never_varies_is_never_busy() -> None:
+    assert not any(_hear(_settled(100.0, 0), [100.0] * 50))
 
 
 @pytest.mark.parametrize("unknown", [0.0, -1.0, math.nan, math.inf])
 def test_unknown_complexity_is_looked_at_and_teaches_nothing(unknown: float) -> None:
     gate = _settled(4e3, 0.05)
-    for _ in range(1000):
-        assert gate.busy(unknown)
+    assert all(_hear(gate, [unknown] * 1000))
     assert gate.busy(6e3)
     assert not gate.busy(3.8e3)
 
 
 def test_what_is_known_to_be_restless_does_not_become_the_usual() -> None:
     gate = _settled(4e3, 0.05)
-    assert all(gate.busy(8e3, learn=False) for _ in range(1000))
+    assert all(_hear(gate, [8e3] * 1000, quiet=False))
+    assert gate.busy(8e3)
+
+
+def test_what_lies_between_a_look_that_saw_something_and_one_that_did_not_teaches_nothing() -> None:
+    gate = _settled(4e3, 0.05)
+    for _ in range(300):
+        assert _hear(gate, [8e3], quiet=False) == [True]
+        assert _hear(gate, [8e3], quiet=True) == [True]
+
+
+def test_what_comes_while_a_look_is_under_way_is_judged_by_the_next() -> None:
+    gate = _settled(4e3, 0.05)
+    for _ in range(300):
+        gate.asked()
+        assert gate.busy(8e3)
+        gate.answered(quiet=True)
+        gate.asked()
+        gate.answered(quiet=False)
+
+
+def test_an_onset_is_judged_and_teaches_nothing() -> None:
+    gate = _settled(4e3, 0.05)
+    for _ in range(300):
+        assert gate.stands_out(8e3)
+        _hear(gate, [4e3])
 
 
 def test_the_gate_follows_a_camera_that_changes_its_bit_rate() -> None:
     gate = _settled(4e3, 0.05)
-    values = np.random.default_rng(3).normal(0, 0.05, 400)
-    verdicts = [gate.busy(16e3 * math.exp(value)) for value in values]
+    verdicts = _hear(gate, _noise(16e3, 0.05, 400, seed=3))
     assert all(verdicts[:30])
     assert sum(verdicts[-200:]) < 40
 
 
 def test_a_camera_that_was_busy_when_it_was_met_is_known_quiet_within_a_minute() -> None:
     gate = RateGate()
-    for _ in range(5):
-        gate.busy(1e6)
-    values = np.random.default_rng(4).normal(0, 0.05, 30)
-    for value in values:
-        gate.busy(4e3 * math.exp(value))
+    _hear(gate, [1e6] * 5)
+    _hear(gate, _noise(4e3, 0.05, 35, seed=4))
     assert gate.busy(6e3)
     assert not gate.busy(3.8e3)
 
 
 def test_a_gate_learns_nothing_from_a_camera_that_is_restless_from_the_start() -> None:
     gate = RateGate()
-    assert all(gate.busy(8e3, learn=False) for _ in range(100))
-    for _ in range(20):
-        gate.busy(4e3)
+    assert all(_hear(gate, [8e3] * 100, quiet=False))
+    _hear(gate, [4e3] * 20)
     assert gate.busy(8e3)

@@ -163,7 +163,7 @@ class _Camera:
         number = self.windows
         self.windows += 1
         window = self._film.window(number)
-        busy = self._gate.busy(self._film.complexity(number), learn=not self._changed)
+        busy = self._gate.busy(self._film.complexity(number))
         due = window.start_us - self._looked_us >= _LEAST_RATE_US
         if not (busy or due or self._changed):
             return
@@ -176,8 +176,10 @@ class _Camera:
             footage=self._film.footage(number, before=before),
             memory=self._memory,
         )
+        self._gate.asked()
         outcome = await self._pool.look(task)
         self._memory, self._changed = outcome.memory, outcome.changed
+        self._gate.answered(quiet=not (outcome.changed or outcome.found))
         self._looked_us = window.start_us
         if outcome.found:
             self._found_in = number
