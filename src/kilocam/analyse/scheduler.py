@@ -16,9 +16,9 @@ Per camera, at any moment: looked + skipped + pending = offered. One look per ca
 """
 
 import heapq
-from bisect import insort
+from bisect import bisect_left, insort
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
@@ -31,6 +31,8 @@ from kilocam.core import CameraKey, GopRef
 WINDOW_US = 2_000_000
 QUIET_US = 3_000_000
 """A quiet camera is as overdue as a busy one that was looked at so much later."""
+STRETCH_US = 10_000_000
+"""Caught up from its beginning, so that tracks join forward."""
 REMEMBERED = 64
 """Settled windows of a camera that a late second announcement is recognised by."""
 NEXT_US = 500_000
@@ -372,7 +374,7 @@ class Scheduler:
         heapq.heappop(self._behind)
         camera.catching_up = False
         camera.last_catch_up_us = now_us
-        target = camera.backlog.pop(0)
+        target = camera.backlog.pop(_next_of(camera.backlog))
         look = self._hand_out(camera, Lane.CATCH_UP, target, None)
         if alone:
             self._even_out(Lane.CATCH_UP)
@@ -433,6 +435,12 @@ class Scheduler:
         camera.settled.append(pending.start_us)
         camera.counts.pending -= 1
         self._pending -= 1
+
+
+def _next_of(backlog: Sequence[Pending]) -> int:
+    """The newest stretch first, and that from its beginning."""
+    from_us = backlog[-1].start_us // STRETCH_US * STRETCH_US
+    return bisect_left(backlog, from_us, key=lambda each: each.start_us)
 
 
 def _is_ahead(pending: Pending, now_us: int) -> bool:

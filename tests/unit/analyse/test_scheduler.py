@@ -279,11 +279,13 @@ def test_a_lane_that_was_idle_has_saved_nothing_up() -> None:
     assert 4 <= lanes.count(Lane.CATCH_UP) <= 6
 
 
-def test_catching_up_goes_from_the_oldest_so_that_tracks_join_forward() -> None:
+def test_the_newest_stretch_is_caught_up_first_and_forward_so_that_its_tracks_join() -> None:
     desk = Desk()
-    for start in (0, 2, 4, 6):
+    for start in range(0, 26, 2):
         desk.offer("a", start)
-    assert [desk.look()[1] for _ in range(4)] == [6, 0, 2, 4]
+    newest, *older = [desk.look()[1] for _ in range(13)]
+    assert newest == 24
+    assert older == [20, 22, 10, 12, 14, 16, 18, 0, 2, 4, 6, 8]
 
 
 def test_more_than_the_share_can_reach_is_skipped_oldest_first_and_counted() -> None:
