@@ -25,7 +25,8 @@ class SkipReason(StrEnum):
     """Why an offered window was not looked at; shown to people as it stands."""
 
     QUIET = "quiet"
-    """Its packets say that nothing moved and the camera was looked at a moment ago."""
+    """Its packets say that nothing moved, or the picture after it that nothing came, and the camera
+    was looked at a moment ago."""
     OVERLOAD = "overload"
     """The catch-up lane's share of the time does not reach it."""
     TOO_OLD = "too_old"

@@ -204,6 +204,8 @@ class Scheduler:
         camera.counts.looked += 1
         if look.lane is Lane.FRESH:
             camera.active = changed or found
+            if not camera.active:
+                self._dispel_doubt(camera, look.target)
             camera.gate.answered(quiet=not camera.active)
             camera.found_in = look.target if found else None
         self._enqueue(camera)
@@ -270,10 +272,17 @@ class Scheduler:
         if newest is None:
             return
         # What `pending` tells of complexity is about the packets of the window before it.
-        if pending.busy or camera.active:
+        if newest.busy or pending.busy or camera.active:
+            newest.doubtful = not (newest.busy or camera.active)
             self._put_behind(camera, newest)
         else:
             self._skip(camera, newest, SkipReason.QUIET)
+
+    def _dispel_doubt(self, camera: _Camera, seen: Pending) -> None:
+        """Nothing is there after a window that stood out by its packets alone: noise did that."""
+        last = camera.backlog[-1] if camera.backlog else None
+        if last is not None and last.doubtful and 0 <= seen.start_us - last.end_us <= NEXT_US:
+            self._skip(camera, camera.backlog.pop(), SkipReason.QUIET)
 
     def _stir(self, camera: _Camera, ref: GopRef) -> None:
         """The window that waits does not wait for its camera's least rate if it is busy itself."""

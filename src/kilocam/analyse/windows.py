@@ -23,7 +23,10 @@ class Pending:
     gop_us: int
     position: Position
     busy: bool
+    """By the packets before it, or by its own first ones."""
     end_us: int
+    doubtful: bool = False
+    """Only what came later in it stood out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -187,8 +187,8 @@ def test_a_camera_in_which_something_changed_is_looked_at_though_its_packets_say
     assert desk.look() == ("a", 68)
 
 
-def test_a_window_whose_own_packets_turn_out_busy_is_not_skipped_as_quiet() -> None:
-    desk = Desk()
+def stood_out(desk: Desk) -> None:
+    """Of a quiet camera's windows the one at 62 s turns out to have been busy."""
     desk.quieten("a", 60)
     desk.now = 60
     desk.offer("a", 60, complexity=100.0)
@@ -196,6 +196,36 @@ def test_a_window_whose_own_packets_turn_out_busy_is_not_skipped_as_quiet() -> N
         desk.settle(look)
     desk.now = 62
     desk.offer("a", 62, complexity=100.0)
+    desk.now = 64
+    desk.offer("a", 64, complexity=500.0)
+
+
+def test_a_window_whose_own_packets_turn_out_busy_is_looked_at_if_there_is_something_after_it() -> (
+    None
+):
+    desk = Desk()
+    stood_out(desk)
+    assert [desk.look(found=True), desk.look()] == [("a", 64), ("a", 62)]
+    assert (62, SkipReason.QUIET) not in desk.skipped()
+
+
+def test_a_window_whose_own_packets_turn_out_busy_is_noise_if_there_is_nothing_after_it() -> None:
+    desk = Desk()
+    stood_out(desk)
+    assert desk.look() == ("a", 64)
+    assert desk.take() is None
+    assert (62, SkipReason.QUIET) in desk.skipped()
+
+
+def test_a_window_that_showed_its_onset_is_looked_at_whatever_comes_after_it() -> None:
+    desk = Desk()
+    desk.quieten("a", 60)
+    desk.offer("a", 60, complexity=100.0)
+    while (look := desk.take()) is not None:
+        desk.settle(look)
+    desk.now = 62
+    desk.offer("a", 62, complexity=100.0)
+    desk.offer("a", 62, complexity=100.0, onset=500.0)
     desk.now = 64
     desk.offer("a", 64, complexity=500.0)
     assert [desk.look(), desk.look()] == [("a", 64), ("a", 62)]
