@@ -338,6 +338,28 @@ def test_a_replay_gives_the_windows_that_were_announced(tmp_path: Path, open_log
     assert list(replay(paths, Position(recorder="r1", sequence=0))) == []
 
 
+def test_an_onset_is_announced_while_recording_and_not_by_a_replay(
+    tmp_path: Path, open_log: OpenLog
+) -> None:
+    queue = Announced()
+    writer = open_log(gops=queue)
+    writer.open_session(session(GATE, 1, writer.epoch))
+    for number in range(8):
+        writer.append(
+            piece(
+                wall_us=START_US + number * S // 2,
+                keyed=number % 4 == 0,
+                complexity=10.0 if number < 4 else 20.0,
+                sampled=1,
+            )
+        )
+    writer.close()
+    first, second, again = (ref for ref, _ in queue.refs)
+    assert again == replace(second, onset=20.0)
+    found = replay([tmp_path / "log"], Position(recorder="r0", sequence=0))
+    assert [replace(ref, durable=False) for ref, _ in found] == [first, second]
+
+
 def test_a_tap_hears_each_piece_until_it_is_removed(open_log: OpenLog) -> None:
     writer, heard = open_log(), list[tuple[Session, Piece]]()
 
