@@ -37,7 +37,7 @@ from kilocam.analyse.results import (
     event_id,
 )
 from kilocam.analyse.scheduler import SchedulerOptions
-from kilocam.analyse.seams import FootageSource, Resume, WindowSink, WindowSource, Workers
+from kilocam.analyse.seams import FootageSource, Noted, Resume, WindowSink, WindowSource, Workers
 from kilocam.analyse.source import LEASES, BusWindows
 from kilocam.analyse.windows import Counts
 
@@ -60,6 +60,7 @@ __all__ = [
     "Model",
     "ModelError",
     "NotYet",
+    "Noted",
     "ObjectSeen",
     "PoolCounts",
     "PoolOptions",

@@ -18,7 +18,8 @@ KEPT = 256
 LEVEL = 0.85
 MARGIN = 0.01
 """Of the logarithm, so that what never varies is never busy."""
-_HEARD = 64
+_HEARD = 8
+"""Windows between two looks; of a longer time without a look nobody knows that it was quiet."""
 
 
 def _short() -> deque[float]:
@@ -33,8 +34,8 @@ class RateGate:
     """Since the last look was asked for ..."""
     _between: deque[float] = field(default_factory=_short)
     """... and between that and the one before."""
-    _quiet: bool = True
-    """The last look saw nothing."""
+    _quiet: bool = False
+    """There was a look, and the last one saw nothing."""
     _learnt: deque[float] = field(default_factory=deque)
     """In the order they came ..."""
     _sorted: list[float] = field(default_factory=list)

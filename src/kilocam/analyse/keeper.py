@@ -21,7 +21,7 @@ from kilocam.analyse.scheduler import Scheduler
 from kilocam.analyse.seams import WindowSink
 from kilocam.analyse.windows import Look, Pending, window_of
 from kilocam.bus import Position
-from kilocam.core import CameraKey, Clock
+from kilocam.core import CameraKey, Clock, Window
 
 _log = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ class Partition:
     """Unknown until the sink has told where to go on."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Seen:
     look: Look
     outcome: LookOutcome
@@ -108,7 +108,7 @@ class Keeper:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._note_on())
             tasks.create_task(self._settle_on())
-            tasks.create_task(self._keep_aside_on())
+            tasks.create_task(self._keep_aside_on(tasks))
 
     async def keep(self, look: Look, outcome: LookOutcome, held: Partition) -> None:
         """A look is done."""
@@ -134,6 +134,7 @@ class Keeper:
         """It is someone else's now, and so is what was not kept of it."""
         for key in [key for key in self._aside if key.partition == partition]:
             del self._aside[key]
+        self._uneventful = [s for s in self._uneventful if s.look.partition != partition]
 
     # What was seen
 
@@ -182,6 +183,9 @@ class Keeper:
             stages=findings.stages,
         )
 
+    def _window(self, seen: _Seen) -> Window:
+        return window_of(seen.look.key, seen.look.target)
+
     async def _write(self, result: WindowResult, held: Partition) -> None:
         while self._partitions.get(result.partition) is held:
             if await self._patience.attempt("write", self._sink.write(result)) is not FAILED:
@@ -194,14 +198,17 @@ class Keeper:
             _log.info("window %s of %s waits: %s", look.target.start_us, look.key, error)
             self._aside[look.key] = seen
 
-    async def _keep_aside_on(self) -> None:
-        """Try again to keep what waits aside; no looker waits for it."""
+    async def _keep_aside_on(self, tasks: asyncio.TaskGroup) -> None:
+        """Try again to keep what waits aside; nobody waits for it, nor one for the other."""
         while True:
             await asyncio.sleep(self._options.aside_s)
-            for key in list(self._aside):
-                if (seen := self._aside.pop(key, None)) is not None:
-                    await self._keep(seen)
-                    self._freed()
+            for seen in self._aside.values():
+                tasks.create_task(self._keep_again(seen))
+            self._aside.clear()
+
+    async def _keep_again(self, seen: _Seen) -> None:
+        await self._keep(seen)
+        self._freed()
 
     # What was not seen
 
@@ -213,19 +220,22 @@ class Keeper:
     async def _note(self) -> None:
         """Keep looks that saw nothing; those that cannot be kept together wait aside."""
         async with self._noting:
-            seen = list(self._uneventful)
-            ours = [each for each in seen if self._ours(each)]
-            if not ours:
-                self._uneventful.clear()
+            self._uneventful = [each for each in self._uneventful if self._ours(each)]
+            seen = {self._window(each): each for each in self._uneventful}
+            if not seen:
                 return
-            results = [self._result(s, s.outcome.findings, s.look.target) for s in ours]
-            left = await self._patience.attempt("write", self._sink.note(results))
-            if left is FAILED:
+            results = [self._result(s, s.outcome.findings, s.look.target) for s in seen.values()]
+            noted = await self._patience.attempt("note", self._sink.note(results))
+            if noted is FAILED:
                 return
-            del self._uneventful[: len(seen)]
-            alone = {each.window for each in left}
-            for each, result in zip(ours, results, strict=True):
-                if result.window in alone:
+            alone, later = ({each.window for each in some} for some in noted)
+            settled = {each for window, each in seen.items() if window not in later}
+            self._uneventful = [each for each in self._uneventful if each not in settled]
+            for window, each in seen.items():
+                # Revoked meanwhile, and ours again perhaps: then another look may wait aside.
+                if each not in settled or not self._ours(each):
+                    continue
+                if window in alone:
                     self._aside[each.look.key] = each
                 else:
                     self._kept(each)

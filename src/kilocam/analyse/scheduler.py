@@ -30,7 +30,9 @@ from kilocam.core import CameraKey, GopRef
 
 WINDOW_US = 2_000_000
 QUIET_US = 3_000_000
-"""A quiet camera is as overdue as a busy one that was looked at so much later."""
+"""A quiet camera that is due is as overdue as a busy one that was looked at so much later ..."""
+GIVE_WAY_US = 2_500_000
+"""... until it has given way so long."""
 STRETCH_US = 10_000_000
 """Caught up from its beginning, so that tracks join forward."""
 REMEMBERED = 64
@@ -69,8 +71,9 @@ class _Queued(Enum):
     HELD = auto()
     """Quiet, and its least rate of looks is not due yet."""
     DUE = auto()
-    """Quiet, and it is."""
-    BUSY = auto()
+    """Quiet, and it is; gives way to busy ones."""
+    URGENT = auto()
+    """Busy, or it has given way long enough."""
 
 
 @dataclass(slots=True, eq=False)
@@ -204,8 +207,7 @@ class Scheduler:
         camera.counts.looked += 1
         if look.lane is Lane.FRESH:
             camera.active = changed or found
-            if not camera.active:
-                self._dispel_doubt(camera, look.target)
+            self._resolve_doubt(camera, look.target)
             camera.gate.answered(quiet=not camera.active)
             camera.found_in = look.target if found else None
         self._enqueue(camera)
@@ -278,8 +280,12 @@ class Scheduler:
         else:
             self._skip(camera, newest, SkipReason.QUIET)
 
-    def _dispel_doubt(self, camera: _Camera, seen: Pending) -> None:
-        """Nothing is there after a window that stood out by its packets alone: noise did that."""
+    def _resolve_doubt(self, camera: _Camera, seen: Pending) -> None:
+        """A window that stood out by its packets alone was noise if nothing is there after it."""
+        if camera.active:
+            for pending in camera.backlog:  # what came while the look was under way
+                pending.doubtful &= pending.start_us < seen.start_us
+            return
         last = camera.backlog[-1] if camera.backlog else None
         if last is not None and last.doubtful and 0 <= seen.start_us - last.end_us <= NEXT_US:
             self._skip(camera, camera.backlog.pop(), SkipReason.QUIET)
@@ -306,15 +312,18 @@ class Scheduler:
         if camera.backlog and not camera.catching_up:
             camera.catching_up = True
             heapq.heappush(self._behind, (camera.last_catch_up_us, camera.key))
-        if camera.newest is None or camera.queued is _Queued.BUSY:
+        if camera.newest is None or camera.queued is _Queued.URGENT:
             return
         if camera.newest.busy or camera.active:
-            self._wait(camera, _Queued.BUSY, camera.last_look_us)
+            self._wait(camera, _Queued.URGENT, camera.last_look_us)
         elif camera.queued is _Queued.NOT:
             camera.queued = _Queued.HELD
             camera.token += 1
-            due = camera.last_look_us + self._options.look_every_us
-            heapq.heappush(self._held, (due, camera.key, camera.token))
+            self._hold(camera, self._options.look_every_us)
+
+    def _hold(self, camera: _Camera, since_look_us: int) -> None:
+        """Take it up again so long after its last look."""
+        heapq.heappush(self._held, (camera.last_look_us + since_look_us, camera.key, camera.token))
 
     def _wait(self, camera: _Camera, queued: _Queued, since_us: int) -> None:
         camera.queued = queued
@@ -327,7 +336,11 @@ class Scheduler:
             _, key, token = heapq.heappop(self._held)
             if self._live(key, token):
                 camera = self._cameras[key]
-                self._wait(camera, _Queued.DUE, camera.last_look_us + QUIET_US)
+                if camera.queued is _Queued.HELD:
+                    self._wait(camera, _Queued.DUE, camera.last_look_us + QUIET_US)
+                    self._hold(camera, self._options.look_every_us + GIVE_WAY_US)
+                else:
+                    self._wait(camera, _Queued.URGENT, camera.last_look_us)
 
     def _live(self, key: CameraKey, token: int) -> bool:
         camera = self._cameras.get(key)

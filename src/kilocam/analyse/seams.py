@@ -58,6 +58,9 @@ class Resume(Protocol):
         ...
 
 
+Noted = tuple[Sequence[WindowResult], Sequence[WindowResult]]
+
+
 class WindowSink(Protocol):
     """Whoever keeps insights (`insight` over Postgres)."""
 
@@ -76,10 +79,11 @@ class WindowSink(Protocol):
         """
         ...
 
-    async def note(self, results: Sequence[WindowResult]) -> Sequence[WindowResult]:
+    async def note(self, results: Sequence[WindowResult]) -> Noted:
         """Count windows as looked at in which nothing was seen, many in a transaction.
 
-        Gives back those to be written one by one: known already, or not to be kept like that.
+        Gives back those to be written one by one (known already, or not to be kept like that), and
+        those to be handed in again as they are, as theirs is away.
         """
         ...
 

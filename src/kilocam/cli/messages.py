@@ -6,7 +6,8 @@ from kilocam.bus import BusTarget, Schema
 from kilocam.core import CameraKey, GopRef
 from kilocam.insight import EventChange
 
-SCHEMAS = (Schema("gop", 2, GopRef), Schema("event", 1, EventChange))
+# Of one class the last is written; windows of before there were onsets may still be on the queue.
+SCHEMAS = (Schema("gop", 1, GopRef), Schema("gop", 2, GopRef), Schema("event", 1, EventChange))
 
 
 def gop_subject(ref: GopRef) -> str:

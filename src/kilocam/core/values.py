@@ -149,12 +149,12 @@ class GopRef:
     start_us: int
     gop_us: int
     complexity: float
-    onset: float
-    """0 in the first announcement."""
     bytes_before: int
     """Stored bytes in the window before this one."""
     codec: str
     durable: bool
+    onset: float = 0.0
+    """0 in the first announcement."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)

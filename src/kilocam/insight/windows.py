@@ -44,6 +44,7 @@ _NO_DATE = "its date is none that a clock shows"
 _RECENT_US = 70 * 60_000_000
 """The queue keeps windows for an hour: older ones are not offered again."""
 
+_Offered = TypeVar("_Offered", bound=OfferedWindow)
 _Looked = TypeVar("_Looked", bound=LookedWindow)
 _Skipped = TypeVar("_Skipped", bound=SkippedWindow)
 
@@ -108,29 +109,32 @@ class Windows:
         else:
             self._homes.found(tenant, day, result.window)
 
-    async def note(self, results: Sequence[_Looked]) -> list[_Looked]:
-        """Count windows as looked at in which nothing was seen; one transaction a tenant.
+    async def note(self, results: Sequence[_Looked]) -> tuple[list[_Looked], list[_Looked]]:
+        """Count windows as looked at in which nothing was seen; a transaction a tenant and day.
 
-        Gives back those to be written one by one: what is known of them already may have to be
-        taken away, or something about one of them keeps out the others.
+        Gives back those to be written one by one (what is known of them already may have to be
+        taken away, or something about one of them keeps out the others), and those to be handed in
+        again as they are: their tenant's database is away.
 
         Raises:
             DatabaseError: none could be kept for the moment.
         """
-        groups: dict[str, list[_Looked]] = defaultdict(list)
-        for each in results:
-            groups[each.window.tenant].append(each)
-        left: list[_Looked] = []
-        for tenant, group in sorted(groups.items()):
+        groups, alone = _by_day(results)
+        later: list[_Looked] = []
+        failure: DatabaseError | None = None
+        for (tenant, _), group in groups:
             try:
                 noted = await self._note(tenant, group)
-            except (DatabaseUnavailable, TookTooLong):
-                raise
+            except (DatabaseUnavailable, TookTooLong) as error:
+                failure = error
+                later += group
             except (DatabaseError, ConfigError):
-                left += group  # each by itself gets its own answer
+                alone += group  # each by itself gets its own answer
             else:
-                left += [each for each in group if each.window not in noted]
-        return left
+                alone += [each for each in group if each.window not in noted]
+        if failure is not None and len(later) == len(results):
+            raise failure
+        return alone, later
 
     async def skip(self, windows: Sequence[_Skipped]) -> list[_Skipped]:
         """Count windows as skipped, each once; one transaction a tenant and day.
@@ -141,13 +145,10 @@ class Windows:
         Raises:
             DatabaseError: none could be kept for the moment.
         """
-        groups: dict[tuple[str, date], list[_Skipped]] = defaultdict(list)
-        for each in windows:
-            if (day := possible_day(each.window.start_us)) is not None:
-                groups[each.window.tenant, day].append(each)
+        groups, undated = _by_day(windows)
         later: list[_Skipped] = []
         failure: DatabaseError | None = None
-        for (tenant, day), group in sorted(groups.items(), key=lambda item: item[0]):
+        for (tenant, day), group in groups:
             try:
                 self.refused += await self._skip_group(tenant, day, group)
             except NotYet:
@@ -155,10 +156,9 @@ class Windows:
             except DatabaseError as error:
                 failure = error
                 later += group
-        dated = sum(map(len, groups.values()))
-        if failure is not None and len(later) == dated:
+        if failure is not None and len(later) == len(windows) - len(undated):
             raise failure
-        self.refused += len(windows) - dated
+        self.refused += len(undated)
         return later
 
     async def advance(self, positions: Mapping[int, Position]) -> None:
@@ -272,6 +272,18 @@ class Windows:
         async with self._database.for_tenant(tenant) as transaction:
             await transaction.execute(_sql("hold"), tenant, partitions)
             yield transaction
+
+
+def _by_day(
+    windows: Iterable[_Offered],
+) -> tuple[list[tuple[tuple[str, date], list[_Offered]]], list[_Offered]]:
+    """Windows by tenant and day, in this order, and those of no day that a clock shows."""
+    groups: dict[tuple[str, date], list[_Offered]] = defaultdict(list)
+    undated: list[_Offered] = []
+    for each in windows:
+        day = possible_day(each.window.start_us)
+        (undated if day is None else groups[each.window.tenant, day]).append(each)
+    return sorted(groups.items(), key=lambda item: item[0]), undated
 
 
 def _refuse(group: Sequence[SkippedWindow], error: Exception) -> int:

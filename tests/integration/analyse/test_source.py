@@ -16,6 +16,7 @@ from kilocam.analyse import (
     AnalystOptions,
     BusWindows,
     Footage,
+    Noted,
     PoolOptions,
     SchedulerOptions,
     SkippedWindow,
@@ -66,10 +67,10 @@ class Book:
         self.writes += 1
         self.results[result.window.start_us] = result
 
-    async def note(self, results: Sequence[WindowResult]) -> Sequence[WindowResult]:
+    async def note(self, results: Sequence[WindowResult]) -> Noted:
         for each in results:
             await self.write(each)
-        return ()
+        return (), ()
 
     async def skip(self, windows: Sequence[SkippedWindow]) -> Sequence[SkippedWindow]:
         self.skipped |= {each.window.start_us: each for each in windows}

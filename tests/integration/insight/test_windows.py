@@ -1,11 +1,11 @@
 """A window's part is replaced in one transaction; any number of writes gives one state."""
 
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import cast
+from typing import TypeVar, cast
 
 import pytest
 from tests.fakes.clock import FakeClock
@@ -15,8 +15,8 @@ from tests.integration.insight.made import GATE, NOW_US, T0, VERSION, S, looked,
 
 from kilocam.analyse import SkippedWindow, SkipReason, WindowResult
 from kilocam.bus import Position
-from kilocam.core import CameraKey
-from kilocam.database import Database, OutboxMessage, Transaction
+from kilocam.core import CameraKey, Window
+from kilocam.database import Database, DatabaseUnavailable, OutboxMessage, Transaction
 from kilocam.insight import (
     EventFilter,
     NotYet,
@@ -26,9 +26,18 @@ from kilocam.insight import (
     make_day_asked_for,
     make_days,
 )
+from kilocam.insight.seams import LookedWindow
 
 pytestmark = pytest.mark.asyncio
 ALL = EventFilter()
+
+
+_Window = TypeVar("_Window", SkippedWindow, WindowResult)
+
+
+def moved(window: _Window, start_us: int, camera: str = "gate") -> _Window:
+    of = replace(window.window, camera=camera, start_us=start_us, end_us=start_us + 2 * S)
+    return replace(window, window=of)
 
 
 async def state(house: House, tenant: str = "default") -> tuple[object, ...]:
@@ -219,11 +228,6 @@ async def test_old_windows_of_a_tenant_that_is_gone_are_dropped_after_a_minute_a
     assert gate.offered == 1
 
 
-def moved(window: SkippedWindow, start_us: int, camera: str = "gate") -> SkippedWindow:
-    of = replace(window.window, camera=camera, start_us=start_us, end_us=start_us + 2 * S)
-    return replace(window, window=of)
-
-
 async def test_a_ghost_tenant_holds_up_no_other_and_is_dropped_after_a_minute(house: House) -> None:
     clock = FakeClock(NOW_US)
     windows = Windows(house.database, VERSION, clock)
@@ -343,7 +347,7 @@ async def test_windows_noted_together_are_kept_as_those_written_one_by_one(house
     yard = CameraKey("default", "yard")
     boxes = (None, (0.0, 0.0, 0.5, 0.5))
     results = [replace(looked(n), changed=boxes[n % 2]) for n in range(5)]
-    assert await house.windows.note(results) == []
+    assert await house.windows.note(results) == ([], [])
     for n in range(5):
         await house.windows.write(replace(looked(n, key=yard), changed=boxes[n % 2]))
     gate, other = await house.insight.counts("default", since_us=T0)
@@ -355,27 +359,46 @@ async def test_windows_noted_together_are_kept_as_those_written_one_by_one(house
     assert kept[:5] == kept[5:]
 
 
-async def test_what_is_known_already_or_keeps_out_others_is_not_noted(house: House) -> None:
+async def test_what_is_known_already_is_not_noted(house: House) -> None:
     await house.windows.skip([skipped(0)])
     await house.windows.write(looked(1, seen(1, 1)))
     before = await state(house)
     known = [looked(0), looked(1)]
-    assert await house.windows.note([*known, looked(2)]) == known
+    assert await house.windows.note([*known, looked(2)]) == (known, [])
     [gate] = await house.insight.counts("default", since_us=T0)
     assert (gate.looked, gate.skipped) == (2, {"quiet": 1})
     assert (await state(house))[0] == before[0]
 
-    broken = replace(looked(3), window=replace(looked(3).window, camera="ga\0te"))
-    far = [looked(0, key=CameraKey("nobody", "gate")), looked(200_000), broken]
-    for each in far:
-        both = [looked(4), each]
-        left = await house.windows.note(both)
-        assert each in left
-        assert (looked(4) in left) == (each.window.tenant == "default")
-        if looked(4) not in left:
-            await house.windows.skip([skipped(4)])
-    [gate] = await house.insight.counts("default", since_us=T0)
-    assert gate.offered == 4
+
+@pytest.mark.parametrize(
+    ("stranger", "together"),
+    [
+        (looked(0, key=CameraKey("nobody", "gate")), True),
+        (looked(200_000), True),
+        (moved(looked(0), 1 << 62), True),
+        (moved(looked(0), T0, camera="ga\0te"), False),
+    ],
+)
+async def test_what_cannot_be_noted_keeps_out_none_of_another_tenant_or_day(
+    house: House, stranger: WindowResult, together: bool
+) -> None:
+    alone, later = await house.windows.note([looked(4), stranger])
+    assert later == []
+    assert stranger in alone
+    assert (looked(4) not in alone) == together
+
+
+async def test_a_tenant_whose_database_is_away_keeps_out_no_other(house: House) -> None:
+    class Half(Windows):
+        async def _note(self, tenant: str, group: Sequence[LookedWindow]) -> set[Window]:
+            if tenant == "other":
+                raise DatabaseUnavailable("it is away")
+            return await super()._note(tenant, group)
+
+    windows, away = Half(house.database, VERSION), looked(0, key=CameraKey("other", "gate"))
+    assert await windows.note([looked(0), away]) == ([], [away])
+    with pytest.raises(DatabaseUnavailable):
+        await windows.note([away])
 
 
 async def test_old_days_go_and_new_ones_are_there(house: House) -> None:

@@ -78,6 +78,17 @@ def test_what_comes_while_a_look_is_under_way_is_judged_by_the_next() -> None:
         gate.answered(quiet=False)
 
 
+def test_a_long_time_without_a_look_teaches_little() -> None:
+    met, settled = RateGate(), _settled(4e3, 0.05)
+    for gate in (met, settled):
+        for _ in range(60):
+            gate.busy(8e3)
+        gate.asked()
+        gate.answered(quiet=True)
+        _hear(gate, [4e3] * 60)
+        assert gate.busy(8e3)
+
+
 def test_an_onset_is_judged_and_teaches_nothing() -> None:
     gate = _settled(4e3, 0.05)
     for _ in range(300):

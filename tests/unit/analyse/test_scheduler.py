@@ -461,3 +461,46 @@ def test_an_onset_at_the_usual_level_of_a_camera_is_not_worth_a_look() -> None:
     desk.offer("a", 68, complexity=50.0)
     desk.offer("a", 68, complexity=50.0, onset=100.0)
     assert desk.take() is None
+
+
+def a_busy_one_beside_a_quiet_one_that_is_due(late: float) -> Desk:
+    desk = Desk()
+    desk.quieten("quiet", 60)
+    desk.now = 66
+    desk.offer("quiet", 66, complexity=100.0)
+    desk.settle(desk.must_take())
+    desk.now = 68
+    desk.offer("quiet", 68, complexity=100.0)
+    desk.now = 66 + late - 4
+    desk.offer("busy", desk.now)
+    assert desk.look()[0] == "busy"
+    desk.now = 66 + late
+    desk.offer("busy", desk.now)
+    return desk
+
+
+def test_a_quiet_camera_that_is_due_gives_way_to_a_busy_one() -> None:
+    desk = a_busy_one_beside_a_quiet_one_that_is_due(6.5)
+    assert [desk.look()[0], desk.look()[0]] == ["busy", "quiet"]
+
+
+def test_a_quiet_camera_that_has_given_way_for_long_is_as_overdue_as_any() -> None:
+    desk = a_busy_one_beside_a_quiet_one_that_is_due(8.5)
+    assert [desk.look()[0], desk.look()[0]] == ["quiet", "busy"]
+
+
+def test_a_window_stays_behind_if_the_look_under_way_when_it_was_superseded_finds_something() -> (
+    None
+):
+    desk = Desk()
+    desk.quieten("a", 66)
+    desk.now = 66
+    desk.offer("a", 66, complexity=500.0)
+    look = desk.must_take()
+    desk.now = 68
+    desk.offer("a", 68, complexity=100.0)
+    desk.now = 70
+    desk.offer("a", 70, complexity=500.0)
+    desk.settle(look, found=True)
+    assert desk.look() == ("a", 70)
+    assert desk.look() == ("a", 68)

@@ -19,6 +19,7 @@ from kilocam.analyse import (
     BusWindows,
     Footage,
     ModelError,
+    Noted,
     NotYet,
     PoolOptions,
     Refused,
@@ -80,8 +81,8 @@ class InsightSink:
         except insight.Refused as error:
             raise Refused(str(error)) from error
 
-    async def note(self, results: Sequence[WindowResult]) -> Sequence[WindowResult]:
-        """Count windows as looked at; gives back those to be written one by one."""
+    async def note(self, results: Sequence[WindowResult]) -> Noted:
+        """Count windows as looked at; gives back those to be written alone, and those to come."""
         return await self._windows.note(results)
 
     async def skip(self, windows: Sequence[SkippedWindow]) -> Sequence[SkippedWindow]:
