@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from kilocam.analyse.errors import FootageError, WorkerError
 from kilocam.analyse.keeper import Keeper, KeeperOptions, Partition
-from kilocam.analyse.look import LookOutcome, LookTask
+from kilocam.analyse.look import SAMPLE_US, SPARE_US, LookOutcome, LookTask
 from kilocam.analyse.memory import Memories
 from kilocam.analyse.patience import FAILED, PASSING, Patience
 from kilocam.analyse.progress import Progress
@@ -25,6 +25,8 @@ from kilocam.core import CameraKey, Clock, GopRef
 
 YOUNG_US = 4_000_000
 """A key frame older than this is not still on its way."""
+LATE_US = 10_000_000
+"""A window looked at so long after its end is looked at less closely."""
 MORE_LOOKS = 2
 """Looks that read or write while as many as there are workers compute."""
 
@@ -265,6 +267,7 @@ class Analyst:
             window=look.window,
             before=window_of(look.key, before) if before is not None else None,
             whole=whole,
+            sample_us=SPARE_US if self._clock.wall_us() - target.end_us > LATE_US else SAMPLE_US,
             footage=footage,
             memory=self._memories.recall(look.key, target.start_us, newest=not whole),
         )

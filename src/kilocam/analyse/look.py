@@ -24,7 +24,9 @@ from kilocam.analyse.tracker import Tracker
 from kilocam.core import CameraKey, Window
 
 SAMPLE_US = 500_000
-"""Between the pictures looked at in the rest of a window."""
+"""Between the pictures looked at in the rest of a window ..."""
+SPARE_US = 1_000_000
+"""... and of one that is looked at late, as much waits then."""
 DETECT_EVERY_US = 30_000_000
 """The detector runs this often even if nothing seems to change."""
 TOLERANCE_US = 20_000
@@ -66,6 +68,8 @@ class LookTask:
     """The window before, looked at by its key frame alone and remembered in `memory`."""
     whole: bool
     """All of the window's footage is there."""
+    sample_us: int = SAMPLE_US
+    """Between the pictures to look at in the rest of a window."""
     footage: Footage
     memory: Memory
 
@@ -141,10 +145,10 @@ def _moments(task: LookTask) -> deque[tuple[int, _Moment]]:
     """When to look at a picture, and which stretch that belongs to."""
     moments = deque[tuple[int, _Moment]]()
     if _remembered(task) is not None and task.before is not None:
-        moments.extend((at, _Moment.BEFORE) for at in _samples(task.before))
+        moments.extend((at, _Moment.BEFORE) for at in _samples(task.before, task.sample_us))
     moments.append((task.window.start_us, _Moment.KEY))
     if task.whole:
-        moments.extend((at, _Moment.REST) for at in _samples(task.window))
+        moments.extend((at, _Moment.REST) for at in _samples(task.window, task.sample_us))
     return moments
 
 
@@ -156,9 +160,9 @@ def _remembered(task: LookTask) -> Findings | None:
     return replace(last, window=task.before)
 
 
-def _samples(window: Window) -> range:
+def _samples(window: Window, every_us: int) -> range:
     """Moments of a window after its key frame, none just before its end."""
-    return range(window.start_us + SAMPLE_US, window.end_us - SAMPLE_US // 2, SAMPLE_US)
+    return range(window.start_us + every_us, window.end_us - every_us // 2, every_us)
 
 
 class _Run:

@@ -7,7 +7,7 @@ from tests.fakes.stored_footage import T0, Recording
 
 from kilocam.analyse.detector import Detector
 from kilocam.analyse.errors import FootageError
-from kilocam.analyse.look import Looker, LookOutcome, LookTask, Memory
+from kilocam.analyse.look import SPARE_US, Looker, LookOutcome, LookTask, Memory
 from kilocam.analyse.results import ObjectSeen
 from kilocam.analyse.stored import StoredPictures
 from kilocam.core import Window
@@ -104,6 +104,14 @@ def test_a_window_caught_up_later_is_looked_at_whole_in_one_look(
     times = {b.at_us - T0 for each in outcome.findings.objects for b in each.boxes}
     assert times == {4_000_000, 4_500_000, 5_000_000, 5_500_000}
     assert outcome.before is None
+
+
+def test_a_window_looked_at_late_shows_a_picture_a_second(looker: Looker, busy: Recording) -> None:
+    task = dataclasses.replace(_task(busy, 4, whole=True), sample_us=SPARE_US)
+    outcome = looker.look(task)
+    times = {b.at_us - T0 for each in outcome.findings.objects for b in each.boxes}
+    assert times == {4_000_000, 5_000_000}
+    assert outcome.stages["decode"].seen < 20
 
 
 def test_the_same_look_gives_the_same_result(looker: Looker, busy: Recording) -> None:

@@ -10,7 +10,7 @@ import pytest
 from kilocam.analyse.analyst import Analyst, AnalystOptions
 from kilocam.analyse.errors import FootageError, ModelError, NotYet, Refused, WorkerError
 from kilocam.analyse.keeper import KeeperOptions
-from kilocam.analyse.look import Findings, LookOutcome, LookTask, Memory
+from kilocam.analyse.look import SAMPLE_US, SPARE_US, Findings, LookOutcome, LookTask, Memory
 from kilocam.analyse.pictures import Footage
 from kilocam.analyse.results import SkippedWindow, SkipReason, StageCount, WindowResult
 from kilocam.analyse.scheduler import SchedulerOptions
@@ -281,6 +281,17 @@ async def test_when_something_is_found_the_rest_of_the_window_is_written_with_th
         await stage.until(lambda: stage.book.positions == {HOME: Position(1, 2)})
         assert stage.analyst.status().deepened == 1
         assert stage.analyst.status().cameras[GATE].looked == 2
+
+
+async def test_what_is_looked_at_late_is_looked_at_less_closely() -> None:
+    async with _running() as stage:
+        stage.grant()
+        stage.queue.offer()
+        await stage.until(lambda: len(stage.crew.tasks) == 1)
+        stage.queue.start_us = now_us() - 10 * S
+        stage.queue.offer()
+        await stage.until(lambda: len(stage.crew.tasks) == 2)
+        assert [task.sample_us for task in stage.crew.tasks] == [SPARE_US, SAMPLE_US]
 
 
 async def test_a_restart_goes_on_behind_what_is_settled_and_looks_at_nothing_twice() -> None:
