@@ -11,6 +11,7 @@ from kilocam.rtsp.depacketize import AccessUnit, Depacketizer, UnitKind
 from kilocam.rtsp.depacketize_aac import aac_config
 from kilocam.rtsp.depacketize_h264 import is_key_start, sprop_parameter_sets
 from kilocam.rtsp.depacketize_h265 import h265_parameter_sets, has_decoding_order_numbers
+from kilocam.rtsp.depacketize_nal import aggregated
 from kilocam.rtsp.deviations import ServerQuirk
 from kilocam.rtsp.errors import LocalProtocolError, RemoteProtocolError, RtspError
 from kilocam.rtsp.handshake import Handshake
@@ -80,6 +81,7 @@ __all__ = [
     "TornDown",
     "UnitKind",
     "aac_config",
+    "aggregated",
     "build_rtp",
     "build_sdp",
     "depacketizer_for",
