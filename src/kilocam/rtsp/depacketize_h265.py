@@ -30,13 +30,9 @@ _SPROPS = {
 
 
 def has_decoding_order_numbers(fmtp: str) -> bool:
-    """Whether an H.265 medium's packets hold DONL fields (RFC 7798 sections 4.4.1 and 7.1).
-
-    That is sprop-max-don-diff above 0, or several RTP streams (tx-mode other than SRST).
-    """
-    said = format_parameters(fmtp)
-    difference = said.get("sprop-max-don-diff", "0")
-    return difference.strip("0") != "" or said.get("tx-mode", "SRST").upper() != "SRST"
+    """Whether an H.265 medium's packets hold DONL fields (RFC 7798 sections 4.4.1 and 7.1)."""
+    difference = format_parameters(fmtp).get("sprop-max-don-diff", "")
+    return difference.isdecimal() and difference.strip("0") != ""
 
 
 @lru_cache(maxsize=256)  # each look at a camera begins with its SDP
@@ -79,6 +75,7 @@ class H265Depacketizer(NalDepacketizer):
     unit_kind = UnitKind.H265
     header_bytes = 2
     set_kinds = (H265Kind.VPS, H265Kind.SPS, H265Kind.PPS)
+    # A lost VPS hurts nobody: what it says of a single layer stands in the SPS too (7.3.2.2.1).
     openers = (H265Kind.DELIMITER, H265Kind.VPS, H265Kind.SPS)
     aggregate, fragment = _AGGREGATE, _FRAGMENT
     kind = staticmethod(h265_kind)

@@ -216,9 +216,10 @@ def test_payloads_that_are_no_nal_units_are_counted() -> None:
     [
         ("", False),
         ("96 sprop-max-don-diff=0", False),
-        ("96 sprop-max-don-diff=00; tx-mode=srst", False),
+        ("96 sprop-max-don-diff=00; tx-mode=SRST", False),
+        ("96 sprop-max-don-diff=none", False),
         ("96 sprop-max-don-diff=2", True),
-        ("96 tx-mode=MRST", True),
+        ("96 profile-id=1; SPROP-MAX-DON-DIFF = 10 ", True),
     ],
 )
 def test_packets_with_decoding_order_numbers_are_passed_through(fmtp: str, numbered: bool) -> None:
