@@ -79,7 +79,7 @@ async def test_an_h265_camera_is_recorded_in_windows_of_key_frames_and_looked_at
     for ref in windows[:3]:
         outcome = looker.look(_task(ref, session, sink.pieces, memory))
         memory = outcome.memory
-        assert sum(found.label == "person" for found in outcome.findings.objects) >= 3
+        assert sum(found.label == "person" for found in outcome.findings.objects) >= 2
 
 
 def _task(ref: GopRef, session: Session, pieces: list[Piece], memory: Memory) -> LookTask:
