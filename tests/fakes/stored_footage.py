@@ -12,10 +12,10 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 
 from kilocam.analyse.pictures import Footage
-from kilocam.bitstream import is_idr, split_annex_b
+from kilocam.bitstream import is_h265_key, is_idr, split_annex_b
 from kilocam.core import CameraKey, Piece, PieceFlag, Session, Track
 from kilocam.rtsp import frame
-from kilocam.rtsp.packetize import packetize_h264
+from kilocam.rtsp.packetize import packetize_h264, packetize_h265
 
 T0 = 1_700_000_000_000_000
 RATE = 10
@@ -42,14 +42,20 @@ class Recording:
         )
 
 
-def encode(frames: Sequence[VideoFrame], *, gop: int = 20, b_frames: int = 0) -> list[bytes]:
-    """H.264 access units in decoding order, each with its pts in the first 8 bytes."""
-    encoder = av.CodecContext.create("libx264", "w")
+def encode(
+    frames: Sequence[VideoFrame], *, gop: int = 20, b_frames: int = 0, codec: str = "h264"
+) -> list[bytes]:
+    """Access units in decoding order, each with its pts in the first 8 bytes."""
+    name = {"h264": "x264", "h265": "x265"}[codec]
+    encoder = av.CodecContext.create(f"lib{name}", "w")
     assert isinstance(encoder, VideoCodecContext)
     encoder.width, encoder.height, encoder.pix_fmt = 640, 360, "yuv420p"
     encoder.framerate = Fraction(RATE)
     encoder.gop_size, encoder.max_b_frames = gop, b_frames
-    encoder.options = {"preset": "veryfast", "crf": "26", "x264-params": f"scenecut=0:keyint={gop}"}
+    params = f"scenecut=0:keyint={gop}"
+    if codec == "h265":
+        params += f":bframes={b_frames}:repeat-headers=1:log-level=none"
+    encoder.options = {"preset": "veryfast", "crf": "26", f"{name}-params": params}
     units = []
     for number, picture in enumerate([*frames, None]):
         small = None
@@ -61,7 +67,11 @@ def encode(frames: Sequence[VideoFrame], *, gop: int = 20, b_frames: int = 0) ->
 
 
 def record(name: str, units: Sequence[bytes], *, codec: str = "h264") -> Recording:
-    """Packets as a camera would send them, in pieces of half a second."""
+    """Packets as a camera would send them, in pieces of half a second.
+
+    Those of a codec that is neither H.264 nor H.265 are cut like those of H.264.
+    """
+    newer = codec == "h265"
     track = Track(
         index=0, media="video", codec=codec, payload_type=96, clock_rate=CLOCK, channels=0,
         rtp_channel=0, rtcp_channel=1, fmtp="packetization-mode=1",
@@ -77,10 +87,10 @@ def record(name: str, units: Sequence[bytes], *, codec: str = "h264") -> Recordi
         for unit in part:
             (pts,) = struct.unpack(">q", unit[:8])
             nals = split_annex_b(unit[8:])
-            if is_idr(nals):
+            if is_h265_key(nals) if newer else is_idr(nals):
                 key_us = key_us or T0 + pts * 1_000_000 // RATE
                 keys_us.append(T0 + pts * 1_000_000 // RATE)
-            bodies = packetize_h264(nals)
+            bodies = packetize_h265(nals) if newer else packetize_h264(nals)
             for number, body in enumerate(bodies):
                 marker = 0x80 if number == len(bodies) - 1 else 0
                 ts = pts * CLOCK // RATE

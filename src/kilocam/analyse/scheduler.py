@@ -61,7 +61,7 @@ class SchedulerOptions:
     max_age_us: int = 3_600_000_000
     deepen_within_us: int = 1_000_000
     """The whole GOP before is looked at only if the newest window is no later than this."""
-    codecs: frozenset[str] = frozenset({"h264"})
+    codecs: frozenset[str] = frozenset({"h264", "h265"})
     """What can be looked at at all."""
     weight: Callable[[CameraKey], float] = lambda _key: 1.0
 

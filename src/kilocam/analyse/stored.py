@@ -19,12 +19,15 @@ from kilocam.media import (
     DecodedPicture,
     DecodeError,
     KeyFrameDecoder,
+    PictureFormat,
     Sample,
-    VideoFormat,
     decode_all,
+    h265_format,
     video_format,
 )
 from kilocam.rtsp import AccessUnit, StreamReader, UnitKind
+
+_FORMATS = {UnitKind.H264: video_format, UnitKind.H265: h265_format}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,7 @@ class _Coded:
     """A coded picture; its sample's times are microseconds of wall time."""
 
     sample: Sample
-    form: VideoFormat
+    form: PictureFormat
 
     @property
     def at_us(self) -> int:
@@ -66,7 +69,7 @@ class _Coded:
 
 
 class StoredPictures:
-    """A `PictureSource` over H.264 as the log keeps it."""
+    """A `PictureSource` over H.264 and H.265 as the log keeps it."""
 
     def __init__(self) -> None:
         self._key_frames = KeyFrameDecoder()
@@ -117,17 +120,18 @@ def _coded(footage: Footage) -> Iterator[_Coded]:
 def _of_session(footage: Iterable[tuple[Session, Piece]]) -> Iterator[_Coded]:
     reader: StreamReader | None = None
     rates: dict[int, int] = {}
-    form: VideoFormat | None = None
+    form: PictureFormat | None = None
     for session, piece in footage:
         if reader is None:
             reader = StreamReader(session.tracks, decodable_only=True)
             rates = {track.index: track.clock_rate for track in session.tracks}
         broken = bool(piece.flags & PieceFlag.DISCONTINUITY)
         for unit in reader.feed(piece.payload, piece.media_ts, discontinuity=broken):
-            if unit.track != reader.reference or unit.kind is not UnitKind.H264:
+            format_of = _FORMATS.get(unit.kind)
+            if unit.track != reader.reference or format_of is None:
                 continue
             if unit.key and unit.parameter_sets:
-                form = video_format(unit.parameter_sets) or form
+                form = format_of(unit.parameter_sets) or form
             if form is not None:
                 since = (unit.ts - piece.media_ts) * 1_000_000 // rates[unit.track]
                 yield _Coded(_sample(unit, piece.wall_us + since), form)

@@ -1,4 +1,4 @@
-"""What the bytes of H.264 and AAC mean, without decoding them.
+"""What the bytes of H.264, H.265 and AAC mean, without decoding them.
 
 Owns: NAL units, parameter sets, slice headers, key frames, the quantiser, AAC headers, and the
 records MP4 wants of them.
@@ -16,6 +16,22 @@ from kilocam.bitstream.aac import (
 from kilocam.bitstream.avc_config import build_avc_config, parse_avc_config
 from kilocam.bitstream.bits import BitReader, BitWriter
 from kilocam.bitstream.errors import BitsExhausted, BitstreamError
+from kilocam.bitstream.h265 import (
+    H265Kind,
+    h265_kind,
+    is_h265_base,
+    is_h265_first_slice,
+    is_h265_key,
+    is_h265_leading,
+    is_h265_picture,
+    is_irap,
+)
+from kilocam.bitstream.h265_config import (
+    H265Sps,
+    build_h265_config,
+    parse_h265_config,
+    parse_h265_sps,
+)
 from kilocam.bitstream.nal import (
     NalKind,
     escape,
@@ -49,6 +65,8 @@ __all__ = [
     "BitWriter",
     "BitsExhausted",
     "BitstreamError",
+    "H265Kind",
+    "H265Sps",
     "NalKind",
     "Pps",
     "QpReader",
@@ -57,9 +75,17 @@ __all__ = [
     "Sps",
     "Vui",
     "build_avc_config",
+    "build_h265_config",
     "escape",
+    "h265_kind",
     "is_first_slice",
+    "is_h265_base",
+    "is_h265_first_slice",
+    "is_h265_key",
+    "is_h265_leading",
+    "is_h265_picture",
     "is_idr",
+    "is_irap",
     "is_key",
     "is_leading",
     "is_picture",
@@ -68,6 +94,8 @@ __all__ = [
     "parse_adts",
     "parse_audio_config",
     "parse_avc_config",
+    "parse_h265_config",
+    "parse_h265_sps",
     "parse_pps",
     "parse_slice_header",
     "parse_sps",

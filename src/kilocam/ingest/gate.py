@@ -5,6 +5,8 @@ where size alone is blind (measured: docs/design/analyse.md). The quantiser stan
 bytes of a slice, so nothing is decoded; a few P-frames per GOP are enough.
 """
 
+from typing import Protocol
+
 from kilocam.bitstream import QpReader
 
 UNDECIDED, OTHER, KEY, BEGIN = range(4)
@@ -13,6 +15,28 @@ HEAD_BYTES = 40
 
 _WEIGHT: list[float] = [2.0 ** (qp / 6) for qp in range(88)]  # 51, more at deep bit depths
 _SLICE, _IDR, _SPS, _PPS, _STAP_A, _FU_A = 1, 5, 7, 8, 24, 28
+
+
+class PacketGate(Protocol):
+    """What the scanner asks about the packets of one track, whatever its codec."""
+
+    pending: bool
+    """A sampled frame waits for its size."""
+    skip: int
+    """So many P-frames of H.264 are passed over before the next is sampled."""
+
+    def weigh(self, size: int) -> float:
+        """Complexity of the sampled frame, which turned out to have `size` bytes."""
+        ...
+
+    def look(self, data: bytes, body: int, end: int) -> int:
+        """What the RTP payload `data[body:end]` says of its access unit.
+
+        Returns:
+            KEY or OTHER when its first slice is there; BEGIN when parameter sets announce a key
+            frame whose slices are yet to come; else UNDECIDED.
+        """
+        ...
 
 
 class Gate:
@@ -46,14 +70,10 @@ class Gate:
         return size * _WEIGHT[self._qp]
 
     def look(self, data: bytes, body: int, end: int, *, packed: bool = False) -> int:
-        """What the RTP payload `data[body:end]` says of its access unit.
+        """See `PacketGate`.
 
         One that was `packed` in another is not unpacked again: packets nested in packets, which RFC
         6184 section 5.7 forbids, must not nest our calls.
-
-        Returns:
-            KEY or OTHER when its first slice is there; BEGIN when parameter sets announce a key
-            frame whose slices are yet to come; else UNDECIDED.
         """
         if body >= end:
             return UNDECIDED

@@ -5,14 +5,14 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from kilocam.bitstream import BitstreamError, parse_sps
+from kilocam.bitstream import BitstreamError, parse_h265_sps, parse_sps
 from kilocam.core import Gap, Piece, Session, SystemClock
 from kilocam.ingest.connect import TcpDialler, connect
 from kilocam.ingest.errors import ConnectFailed
 from kilocam.ingest.stream import Stream, reference_track
 from kilocam.ingest.stream_clock import ArrivalClock
 from kilocam.ingest.turns import Turns
-from kilocam.rtsp import AccessUnit, StreamReader
+from kilocam.rtsp import AccessUnit, StreamReader, UnitKind
 
 _LISTEN_S = 6.0
 
@@ -139,10 +139,15 @@ def _track(session: Session, index: int, units: Sequence[AccessUnit]) -> TrackRe
 def _size(units: Sequence[AccessUnit]) -> tuple[int, int]:
     for unit in units:
         for nal in (*unit.parameter_sets, *unit.units):
-            if nal and nal[0] & 31 == 7:
-                try:
-                    sps = parse_sps(nal)
-                except BitstreamError:
-                    continue
-                return sps.width, sps.height
+            size = _parsed_size(unit.kind, nal)
+            if size is not None:
+                return size
     return 0, 0
+
+
+def _parsed_size(kind: UnitKind, nal: bytes) -> tuple[int, int] | None:
+    try:
+        sps = parse_h265_sps(nal) if kind is UnitKind.H265 else parse_sps(nal)
+    except BitstreamError:
+        return None
+    return sps.width, sps.height

@@ -2,15 +2,16 @@
 
 30,000 packets a second pass here for 1000 cameras, so the loop over clean data is inlined: framing
 (RFC 2326 section 10.12), RTP header (RFC 3550 section 5.1), access unit starts, H.264 key frames
-(RFC 6184 section 5.4), and the quantiser of a few P-frames for the gate. Whatever is not a clean
-frame (an RTSP message, garbage, an unknown channel) goes through `rtsp.resync`.
+(RFC 6184 section 5.4), and the quantiser of a few P-frames for the gate; a track of H.265 asks its
+gate about each access unit. Whatever is not a clean frame (an RTSP message, garbage, an unknown
+channel) goes through `rtsp.resync`.
 """
 
 import struct
 from typing import NamedTuple
 
 from kilocam.core import PieceFlag
-from kilocam.ingest.gate import BEGIN, OTHER, UNDECIDED, Gate
+from kilocam.ingest.gate import BEGIN, OTHER, UNDECIDED, PacketGate
 from kilocam.rtsp import resync
 
 _HEAD = struct.Struct(">HHBBHI").unpack_from
@@ -51,8 +52,8 @@ class PieceScanner:
         reference: interleaved channel of the reference track's RTP.
         channels: every channel the session set up.
         clock_rate: of the reference track, Hz.
-        gate: measures the complexity of H.264; None for other codecs, which also have no key
-            frames that we know.
+        gate: knows key frames of H.264 and H.265, and measures the complexity of H.264; None for
+            other codecs.
         max_piece_s: a piece spans at most this much media time.
         jump_s: media time that moves by more than this between two frames is a discontinuity.
     """
@@ -69,7 +70,7 @@ class PieceScanner:
         reference: int,
         channels: frozenset[int],
         clock_rate: int,
-        gate: Gate | None,
+        gate: PacketGate | None,
         max_piece_s: float = 0.5,
         jump_s: float = 10.0,
     ) -> None:

@@ -13,10 +13,12 @@ from collections.abc import Callable
 from kilocam.core import Gap, GapCause, Piece, PieceFlag, Session, Track
 from kilocam.ingest.connect import Connected
 from kilocam.ingest.errors import ConnectFailed
-from kilocam.ingest.gate import Gate
+from kilocam.ingest.gate import Gate, PacketGate
+from kilocam.ingest.gate_h265 import H265Gate
 from kilocam.ingest.scanner import Cut, PieceScanner
 from kilocam.ingest.sink import PieceSink
 from kilocam.ingest.stream_clock import ArrivalClock, StreamClock
+from kilocam.rtsp import has_decoding_order_numbers
 
 log = logging.getLogger(__name__)
 
@@ -329,8 +331,17 @@ def _scanner(session: Session, reference: Track) -> PieceScanner:
         reference=reference.rtp_channel,
         channels=frozenset(channels),
         clock_rate=reference.clock_rate,
-        gate=Gate() if reference.codec == "h264" else None,
+        gate=gate_for(reference),
     )
+
+
+def gate_for(track: Track) -> PacketGate | None:
+    """What tells key frames of a track; None where nothing here does."""
+    if track.codec == "h264":
+        return Gate()
+    if track.codec == "h265" and not has_decoding_order_numbers(track.fmtp):
+        return H265Gate()
+    return None
 
 
 def _receiver_report(channel: int) -> bytes:

@@ -26,7 +26,7 @@ from kilocam.media.files import (
     open_media,
 )
 from kilocam.media.fmp4 import fragment, init_segment
-from kilocam.media.formats import video_format
+from kilocam.media.formats import h265_format, video_format
 from kilocam.media.mp4 import Mp4Writer
 from kilocam.media.pattern import (
     PatternSpec,
@@ -41,7 +41,9 @@ from kilocam.media.pattern import (
 from kilocam.media.samples import (
     AudioFormat,
     Format,
+    H265Format,
     MediaTrack,
+    PictureFormat,
     Sample,
     VideoFormat,
     mime_type,
@@ -55,6 +57,7 @@ __all__ = [
     "FileSample",
     "FileTrack",
     "Format",
+    "H265Format",
     "KeyFrameDecoder",
     "MediaError",
     "MediaFile",
@@ -62,6 +65,7 @@ __all__ = [
     "Mp4Writer",
     "PatternSpec",
     "Picture",
+    "PictureFormat",
     "Pixels",
     "Sample",
     "Sound",
@@ -76,6 +80,7 @@ __all__ = [
     "encode_jpeg",
     "encode_media",
     "fragment",
+    "h265_format",
     "init_segment",
     "mime_type",
     "open_media",

@@ -17,7 +17,7 @@ from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
 from kilocam.media.errors import DecodeError
-from kilocam.media.samples import Sample, VideoFormat
+from kilocam.media.samples import PictureFormat, Sample, VideoFormat
 
 Pixels: TypeAlias = NDArray[np.uint8]
 _Packet: TypeAlias = "Packet[Stream]"
@@ -28,11 +28,11 @@ _BEST, _WORST = 2, 31
 class DecodedPicture:
     """One picture as it came out of the decoder, to be had in the shape one needs."""
 
-    __slots__ = ("_format", "_frame")
+    __slots__ = ("_frame", "_sar")
 
-    def __init__(self, frame: VideoFrame, entry: VideoFormat) -> None:
+    def __init__(self, frame: VideoFrame, sar: tuple[int, int]) -> None:
         self._frame = frame
-        self._format = entry
+        self._sar = sar
 
     @property
     def pts(self) -> int:
@@ -42,7 +42,7 @@ class DecodedPicture:
     @property
     def display_size(self) -> tuple[int, int]:
         """Width and height for square pixels."""
-        across, down = self._format.sar
+        across, down = self._sar
         return round(self._frame.width * across / down), self._frame.height
 
     def rgb(self, width: int | None = None, height: int | None = None) -> Pixels:
@@ -94,9 +94,9 @@ class KeyFrameDecoder:
 
     def __init__(self) -> None:
         self._context: VideoCodecContext | None = None
-        self._format: VideoFormat | None = None
+        self._format: PictureFormat | None = None
 
-    def decode(self, sample: Sample, entry: VideoFormat) -> DecodedPicture:
+    def decode(self, sample: Sample, entry: PictureFormat) -> DecodedPicture:
         """The picture of a key frame.
 
         Raises:
@@ -114,11 +114,11 @@ class KeyFrameDecoder:
         if not frames:
             self._context = None
             raise _undecodable(sample, "no picture came out")
-        return DecodedPicture(frames[0], entry)
+        return DecodedPicture(frames[0], _sar(context, entry))
 
 
 def decode_all(
-    samples: Iterable[Sample], formats: tuple[VideoFormat, ...]
+    samples: Iterable[Sample], formats: tuple[PictureFormat, ...]
 ) -> Iterator[DecodedPicture]:
     """Every picture of samples that start with a key frame, in the order shown.
 
@@ -136,7 +136,7 @@ def decode_all(
         except av.FFmpegError:
             continue
         for frame in frames:
-            yield DecodedPicture(frame, wanted)
+            yield DecodedPicture(frame, _sar(context, wanted))
     if context is not None and entry is not None:
         yield from _drain(context, entry)
 
@@ -165,17 +165,26 @@ def decode_until(
     return best
 
 
-def _drain(context: VideoCodecContext, entry: VideoFormat) -> Iterator[DecodedPicture]:
+def _drain(context: VideoCodecContext, entry: PictureFormat) -> Iterator[DecodedPicture]:
     try:
         frames = context.decode(None)
     except av.FFmpegError:
         return
     for frame in frames:
-        yield DecodedPicture(frame, entry)
+        yield DecodedPicture(frame, _sar(context, entry))
 
 
-def _decoder(entry: VideoFormat) -> VideoCodecContext:
-    context = av.CodecContext.create("h264", "r")
+def _sar(context: VideoCodecContext, entry: PictureFormat) -> tuple[int, int]:
+    """Width and height of a pixel; that of H.265 is read by the decoder."""
+    if isinstance(entry, VideoFormat):
+        return entry.sar
+    ratio = context.sample_aspect_ratio
+    return (ratio.numerator, ratio.denominator) if ratio else (1, 1)
+
+
+def _decoder(entry: PictureFormat) -> VideoCodecContext:
+    name = "h264" if isinstance(entry, VideoFormat) else "hevc"
+    context = av.CodecContext.create(name, "r")
     assert isinstance(context, VideoCodecContext)
     context.extradata = entry.config
     context.thread_count = 1  # many decoders side by side; threads only cost latency

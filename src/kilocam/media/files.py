@@ -1,8 +1,9 @@
-"""Owns: reading a video file as H.264 and AAC samples, transcoding it once when it holds others.
+"""Owns: reading a video file as samples, transcoding it once when it holds what no camera sends.
 
-A file that already holds H.264 (and AAC) is demultiplexed as it is. Anything else, or a file for
-which an encoding is asked, is transcoded once to MP4; with a cache folder the result is kept there
-under a name made of the file's identity and the encoding, so that later starts only demultiplex.
+A file that already holds H.264 or H.265 (and AAC) is demultiplexed as it is. Anything else, or a
+file for which an encoding is asked, is transcoded once to MP4; with a cache folder the result is
+kept there under a name made of the file's identity and the encoding, so that later starts only
+demultiplex.
 """
 
 import io
@@ -28,9 +29,12 @@ from blake3 import blake3
 
 from kilocam.bitstream import (
     BitstreamError,
+    H265Kind,
     NalKind,
+    h265_kind,
     nal_kind,
     parse_avc_config,
+    parse_h265_config,
     split_annex_b,
     split_avcc,
 )
@@ -39,6 +43,10 @@ from kilocam.media.transcode import VideoEncoding, VideoWriter, add_aac, transco
 
 VIDEO_CLOCK = 90_000
 _CACHE_VERSION = 1
+_CODECS: dict[str, Literal["h264", "h265"]] = {"h264": "h264", "hevc": "h265"}
+"""Names of ours for FFmpeg's."""
+_SETS = frozenset({NalKind.SPS, NalKind.PPS})
+_SETS_H265 = frozenset({H265Kind.VPS, H265Kind.SPS, H265Kind.PPS})
 
 Picture: TypeAlias = np.ndarray[tuple[int, ...], np.dtype[np.uint8]]
 """Height x width x 3 (RGB) or height x width (grey)."""
@@ -62,13 +70,13 @@ class FileSample:
 class FileTrack:
     """One medium of a file; samples in decoding order, the file's first moment is time 0."""
 
-    codec: Literal["h264", "aac"]
+    codec: Literal["h264", "h265", "aac"]
     clock_rate: int
     duration: int
     """Ticks from time 0 to the end of the last sample shown."""
     samples: tuple[FileSample, ...]
     parameter_sets: tuple[bytes, ...] = ()
-    """H.264: the SPS and PPS that stand outside of the samples, else the first ones within."""
+    """SPS and PPS (and VPS) that stand outside of the samples, else the first ones within."""
     width: int = 0
     height: int = 0
     config: bytes = b""
@@ -92,12 +100,12 @@ class _Unsendable(Exception):
 def open_media(
     path: Path, *, cache: Path | None = None, encoding: VideoEncoding | None = None
 ) -> MediaFile:
-    """The H.264 and AAC tracks of `path`, transcoded first if they are something else.
+    """The H.264 or H.265 and AAC tracks of `path`, transcoded first if they are something else.
 
     Args:
         path: any file FFmpeg can read.
         cache: folder for transcoded files; without it a transcoded file lives in memory only.
-        encoding: transcode the video to this, whatever it is now.
+        encoding: transcode the video to this, which is H.264, whatever it is now.
 
     Raises:
         ConfigError: the file cannot be read, or holds neither video nor audio.
@@ -232,7 +240,7 @@ def _demultiplex(source: Path | BinaryIO, name: str) -> MediaFile:
 
 
 def _check_sendable(video: VideoStream | None, audio: AudioStream | None) -> None:
-    if video is not None and video.codec_context.name != "h264":
+    if video is not None and video.codec_context.name not in _CODECS:
         raise _Unsendable
     if audio is not None and (
         audio.codec_context.name != "aac" or not audio.codec_context.extradata
@@ -256,11 +264,13 @@ def _ticks(value: int | None, base: Fraction, origin: Fraction, rate: int) -> in
 
 
 def _video_track(stream: VideoStream, packets: list[_Packet], origin: Fraction) -> FileTrack:
+    codec = _CODECS[stream.codec_context.name]
+    sets, parse = (_sets, parse_avc_config) if codec == "h264" else (_sets_h265, parse_h265_config)
     extra = bytes(stream.codec_context.extradata or b"")
-    if extra[:1] == b"\x01":  # avcC; else start codes, as in transport streams and AVI
-        length_size, outside = parse_avc_config(extra)
+    if extra[:1] == b"\x01":  # avcC or hvcC; else start codes, as in transport streams and AVI
+        length_size, outside = parse(extra)
     else:
-        length_size, outside = 0, _sets(split_annex_b(extra))
+        length_size, outside = 0, sets(split_annex_b(extra))
     samples = tuple(
         FileSample(
             pts=_ticks(p.pts, p.time_base, origin, VIDEO_CLOCK),
@@ -274,11 +284,11 @@ def _video_track(stream: VideoStream, packets: list[_Packet], origin: Fraction) 
         if p.stream_index == stream.index
     )
     return FileTrack(
-        codec="h264",
+        codec=codec,
         clock_rate=VIDEO_CLOCK,
         duration=_duration(samples),
         samples=samples,
-        parameter_sets=outside or _sets(unit for sample in samples[:1] for unit in sample.units),
+        parameter_sets=outside or sets(unit for sample in samples[:1] for unit in sample.units),
         width=stream.codec_context.width,
         height=stream.codec_context.height,
     )
@@ -313,4 +323,8 @@ def _duration(samples: tuple[FileSample, ...]) -> int:
 
 
 def _sets(units: Iterable[bytes]) -> tuple[bytes, ...]:
-    return tuple(unit for unit in units if nal_kind(unit) in (NalKind.SPS, NalKind.PPS))
+    return tuple(unit for unit in units if nal_kind(unit) in _SETS)
+
+
+def _sets_h265(units: Iterable[bytes]) -> tuple[bytes, ...]:
+    return tuple(unit for unit in units if h265_kind(unit) in _SETS_H265)

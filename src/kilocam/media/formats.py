@@ -1,9 +1,16 @@
-"""What a decoder must be told of H.264, out of its parameter sets."""
+"""What a decoder must be told of H.264 and H.265, out of their parameter sets."""
 
 from functools import lru_cache
 
-from kilocam.bitstream import BitstreamError, NalKind, build_avc_config, nal_kind, parse_sps
-from kilocam.media.samples import VideoFormat
+from kilocam.bitstream import (
+    BitstreamError,
+    NalKind,
+    build_avc_config,
+    build_h265_config,
+    nal_kind,
+    parse_sps,
+)
+from kilocam.media.samples import H265Format, VideoFormat
 
 
 @lru_cache(maxsize=1024)  # cameras repeat them with each key frame
@@ -15,3 +22,12 @@ def video_format(parameter_sets: tuple[bytes, ...]) -> VideoFormat | None:
     except BitstreamError:
         return None
     return VideoFormat(config=config, width=sps.width, height=sps.height, sar=sps.vui.sar or (1, 1))
+
+
+@lru_cache(maxsize=1024)
+def h265_format(parameter_sets: tuple[bytes, ...]) -> H265Format | None:
+    """The format of H.265 pictures with these parameter sets; None when they cannot be read."""
+    try:
+        return H265Format(config=build_h265_config(parameter_sets))
+    except BitstreamError:
+        return None

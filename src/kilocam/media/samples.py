@@ -28,6 +28,18 @@ class VideoFormat:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class H265Format:
+    """How H.265 samples are decoded; no MP4 of ours holds them, so it is no `Format`."""
+
+    config: bytes
+    """The HEVCDecoderConfigurationRecord (ISO 14496-15 section 8.3.3.1)."""
+
+
+PictureFormat: TypeAlias = VideoFormat | H265Format
+"""What pictures can be decoded of."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AudioFormat:
     """How AAC samples are decoded."""
 

@@ -10,6 +10,8 @@ Start reading at: `handshake.py`, then `server.py`, then `streamreader.py`; `doc
 from kilocam.rtsp.depacketize import AccessUnit, Depacketizer, UnitKind
 from kilocam.rtsp.depacketize_aac import aac_config
 from kilocam.rtsp.depacketize_h264 import is_key_start, sprop_parameter_sets
+from kilocam.rtsp.depacketize_h265 import h265_parameter_sets, has_decoding_order_numbers
+from kilocam.rtsp.depacketize_nal import aggregated
 from kilocam.rtsp.deviations import ServerQuirk
 from kilocam.rtsp.errors import LocalProtocolError, RemoteProtocolError, RtspError
 from kilocam.rtsp.handshake import Handshake
@@ -24,7 +26,7 @@ from kilocam.rtsp.interleaved import (
 )
 from kilocam.rtsp.messages import NEED_DATA, Limits
 from kilocam.rtsp.outcome import Failed, FailureReason, MediaSetup, Playing, Redirected
-from kilocam.rtsp.packetize import packetize_aac, packetize_h264
+from kilocam.rtsp.packetize import packetize_aac, packetize_h264, packetize_h265
 from kilocam.rtsp.quirks import Quirk
 from kilocam.rtsp.rtcp import SenderReport, parse_sender_reports
 from kilocam.rtsp.rtp import RtpPacket, SequenceTracker, TimestampUnwrapper, build_rtp, parse_rtp
@@ -79,13 +81,17 @@ __all__ = [
     "TornDown",
     "UnitKind",
     "aac_config",
+    "aggregated",
     "build_rtp",
     "build_sdp",
     "depacketizer_for",
     "frame",
+    "h265_parameter_sets",
+    "has_decoding_order_numbers",
     "is_key_start",
     "packetize_aac",
     "packetize_h264",
+    "packetize_h265",
     "parse_rtp",
     "parse_sdp",
     "parse_sender_reports",

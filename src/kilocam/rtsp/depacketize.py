@@ -13,6 +13,8 @@ class UnitKind(StrEnum):
 
     H264 = "h264"
     """NAL units without start codes."""
+    H265 = "h265"
+    """The same, of H.265."""
     AAC = "aac"
     """One bare AAC frame."""
     RAW = "raw"
@@ -36,8 +38,8 @@ class AccessUnit:
     A key frame that evidently begins at its first byte does not depend on what is missing before.
     """
     parameter_sets: tuple[bytes, ...] = ()
-    """Those in force: SPS and PPS with a key frame and where they change, an AudioSpecificConfig
-    with the first unit of an AAC track."""
+    """Those in force: SPS and PPS (and VPS) with a key frame and where they change, an
+    AudioSpecificConfig with the first unit of an AAC track."""
 
 
 class Depacketizer(Protocol):

@@ -10,6 +10,7 @@ from typing import Protocol
 from kilocam.rtsp.depacketize import AccessUnit, Depacketizer, RawDepacketizer
 from kilocam.rtsp.depacketize_aac import AacDepacketizer
 from kilocam.rtsp.depacketize_h264 import H264Depacketizer
+from kilocam.rtsp.depacketize_h265 import H265Depacketizer, has_decoding_order_numbers
 from kilocam.rtsp.rtcp import parse_sender_reports
 from kilocam.rtsp.rtp import RtpPacket, SequenceTracker, TimestampUnwrapper, parse_rtp
 
@@ -64,6 +65,8 @@ def depacketizer_for(track: TrackLike) -> Depacketizer:
     """The depacketiser of a track's codec; unknown codecs pass through packet by packet."""
     if track.codec == "h264":
         return H264Depacketizer(track.index, track.fmtp)
+    if track.codec == "h265" and not has_decoding_order_numbers(track.fmtp):
+        return H265Depacketizer(track.index, track.fmtp)
     if track.codec == "mpeg4-generic" and track.clock_rate > 0:
         return AacDepacketizer(track.index, track.fmtp, track.clock_rate)
     return RawDepacketizer(track.index, key=track.media != "video")

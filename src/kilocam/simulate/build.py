@@ -2,15 +2,25 @@
 
 from base64 import b64encode
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
+from kilocam.bitstream import H265Kind, h265_kind
 from kilocam.media import FileSample, FileTrack, MediaFile
-from kilocam.rtsp import Description, SdpMedia, build_sdp, packetize_aac, packetize_h264
+from kilocam.rtsp import (
+    Description,
+    SdpMedia,
+    build_sdp,
+    packetize_aac,
+    packetize_h264,
+    packetize_h265,
+)
 from kilocam.simulate.content import Content, ContentTrack, RawBlock
 from kilocam.simulate.errors import SimulateError
 
 _VIDEO_TYPE, _AUDIO_TYPE = 96, 97
 _SPS, _PPS = 7, 8
+_SPROPS = {"sprop-vps": H265Kind.VPS, "sprop-sps": H265Kind.SPS, "sprop-pps": H265Kind.PPS}
+"""SDP parameters of H.265 (RFC 7798 section 7.1)."""
 _MARKER = 0x80
 
 
@@ -59,7 +69,7 @@ def _with_video(name: str, video: FileTrack, audio: FileTrack | None) -> Content
     for at, sample in enumerate(video.samples):
         due = sample.dts + delay - start
         is_last = at == len(video.samples) - 1
-        packets = _picture_packets(sample, video.parameter_sets, start)
+        packets = _picture_packets(sample, video, start)
         while sound and (is_last or sound[0][0] <= due / video.clock_rate):
             packets += sound.popleft()[1]
         blocks.append(
@@ -97,12 +107,17 @@ def _sound_only(name: str, audio: FileTrack) -> Content:
 
 
 def _picture_packets(
-    sample: FileSample, sets: Sequence[bytes], start: int
+    sample: FileSample, video: FileTrack, start: int
 ) -> list[tuple[int, int, bytes]]:
     units = sample.units
-    if sample.key and not {_SPS, _PPS} <= {unit[0] & 31 for unit in units}:
-        units = (*sets, *units)
-    return _rtp(packetize_h264(units), _VIDEO_TYPE, 0, sample.pts - start)
+    if video.codec == "h265":
+        whole = set(_SPROPS.values()) <= {h265_kind(unit) for unit in units}
+    else:
+        whole = {_SPS, _PPS} <= {unit[0] & 31 for unit in units}
+    if sample.key and not whole:
+        units = (*video.parameter_sets, *units)
+    payloads = packetize_h265(units) if video.codec == "h265" else packetize_h264(units)
+    return _rtp(payloads, _VIDEO_TYPE, 0, sample.pts - start)
 
 
 def _sound_packets(
@@ -131,21 +146,37 @@ def _rtp(
 
 
 def _video_medium(video: FileTrack) -> ContentTrack:
-    sps = next((unit for unit in video.parameter_sets if unit[0] & 31 == _SPS), b"")
-    fmtp = "packetization-mode=1"
-    if len(sps) >= 4:
-        sets = ",".join(b64encode(unit).decode() for unit in video.parameter_sets)
-        fmtp += f"; profile-level-id={sps[1:4].hex().upper()}; sprop-parameter-sets={sets}"
     return ContentTrack(
         media="video",
-        codec="h264",
+        codec=video.codec,
         payload_type=_VIDEO_TYPE,
         clock_rate=video.clock_rate,
         channels=1,
-        fmtp=fmtp,
+        fmtp=_h265_fmtp(video) if video.codec == "h265" else _h264_fmtp(video),
         packets=0,
         octets=0,
     )
+
+
+def _h264_fmtp(video: FileTrack) -> str:
+    sps = next((unit for unit in video.parameter_sets if unit[0] & 31 == _SPS), b"")
+    if len(sps) < 4:
+        return "packetization-mode=1"
+    profile = sps[1:4].hex().upper()
+    sets = _base64(video.parameter_sets)
+    return f"packetization-mode=1; profile-level-id={profile}; sprop-parameter-sets={sets}"
+
+
+def _h265_fmtp(video: FileTrack) -> str:
+    sets = (
+        (name, [unit for unit in video.parameter_sets if h265_kind(unit) == kind])
+        for name, kind in _SPROPS.items()
+    )
+    return "; ".join(f"{name}={_base64(units)}" for name, units in sets)
+
+
+def _base64(units: Iterable[bytes]) -> str:
+    return ",".join(b64encode(unit).decode() for unit in units)
 
 
 def _audio_medium(audio: FileTrack) -> ContentTrack:

@@ -1,8 +1,11 @@
 from itertools import islice
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
+from av.packet import Packet
+from av.video.codeccontext import VideoCodecContext
 from tests.fakes.stored_footage import T0, Recording, encode, pictures_of, record
 
 from kilocam.analyse.errors import FootageError
@@ -54,14 +57,17 @@ def test_footage_without_a_key_frame_gives_no_picture(busy: Recording) -> None:
 
 def test_a_codec_that_is_not_known_gives_no_picture(street: Path) -> None:
     units = encode(list(pictures_of(street, 0, 5)))
-    camera = record("h265", units, codec="h265")
+    camera = record("other", units, codec="h266")
     assert list(StoredPictures()(camera.between(T0, T0 + S), T0)) == []
 
 
 @pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("codec", ["h264", "h265"])
 def test_damaged_footage_gives_fewer_pictures_and_no_other_error(
-    busy: Recording, seed: int
+    street: Path, busy: Recording, codec: str, seed: int
 ) -> None:
+    if codec == "h265":
+        busy = record("new", encode(list(pictures_of(street, 0, 60)), codec=codec), codec=codec)
     random = np.random.default_rng(seed)
     footage = []
     for session, piece in busy.between(T0, T0 + 6 * S):
@@ -74,3 +80,29 @@ def test_damaged_footage_gives_fewer_pictures_and_no_other_error(
     except FootageError:
         count = 0
     assert count <= 60
+
+
+def test_pictures_of_h265_come_in_order_and_are_those_ffmpeg_decodes(
+    street: Path,
+) -> None:
+    units = encode(list(pictures_of(street, 0, 60)), b_frames=2, codec="h265")
+    camera = record("new", units, codec="h265")
+    assert len(camera.keys_us) == 3
+    source = StoredPictures()
+    for at in camera.keys_us:
+        [key] = islice(source(camera.between(at, at + 600_000), at), 1)
+        assert (key.at_us, key.width, key.height) == (at, 640, 360)
+    pictures = list(source(camera.between(T0, T0 + 6 * S), T0))
+    assert [p.at_us - T0 for p in pictures] == [n * 100_000 for n in range(60)]
+    for picture, sent in zip(pictures, _decoded(units), strict=True):
+        assert np.array_equal(picture.rgb(640, 360), sent)
+
+
+def _decoded(units: list[bytes]) -> list[np.ndarray[tuple[int, ...], np.dtype[np.uint8]]]:
+    """What FFmpeg makes of the encoder's own stream."""
+    decoder = av.CodecContext.create("hevc", "r")
+    assert isinstance(decoder, VideoCodecContext)
+    frames = [frame for unit in units for frame in decoder.decode(Packet(unit[8:]))]
+    frames += decoder.decode(None)
+    shown = (frame.reformat(640, 360, "rgb24", interpolation="AREA") for frame in frames)
+    return [np.asarray(frame.to_ndarray(), dtype=np.uint8) for frame in shown]

@@ -57,7 +57,7 @@ def serve(footage: Footage) -> Iterator[Callable[..., SocketServer]]:
 
 @pytest.fixture
 def gst_server(request: pytest.FixtureRequest) -> Iterator[GstServer]:
-    """Parametrised indirectly with `none`, `basic` or `digest`."""
+    """Parametrised indirectly with `none`, `basic`, `digest` or `h265`, which needs no password."""
     script = Path(__file__).with_name("gst_server.py")
     with subprocess.Popen(
         ["/usr/bin/python3", str(script), request.param], stdout=subprocess.PIPE, text=True

@@ -16,6 +16,11 @@ LAUNCH = (
     "audiotestsrc is-live=true ! audioconvert ! audio/x-raw,rate=48000,channels=2 "
     "! avenc_aac ! rtpmp4gpay name=pay1 pt=97 )"
 )
+LAUNCH_H265 = (
+    "( videotestsrc is-live=true ! video/x-raw,width=320,height=240,framerate=15/1 "
+    "! x265enc tune=zerolatency speed-preset=ultrafast key-int-max=15 log-level=none "
+    "! rtph265pay name=pay0 pt=96 config-interval=-1 aggregate-mode=zero-latency mtu=600 )"
+)
 METHODS = {
     "basic": GstRtsp.RTSPAuthMethod.BASIC,
     "digest": GstRtsp.RTSPAuthMethod.DIGEST,
@@ -40,9 +45,9 @@ def main(method: str) -> None:
     server.set_address("127.0.0.1")
     server.set_service("0")
     factory = GstRtspServer.RTSPMediaFactory()
-    factory.set_launch(LAUNCH)
+    factory.set_launch(LAUNCH_H265 if method == "h265" else LAUNCH)
     factory.set_shared(True)
-    if method != "none":
+    if method in METHODS:
         guard(server, method)
         role = "viewer, media.factory.access=(boolean)true, media.factory.construct=(boolean)true"
         factory.add_role_from_structure(Gst.Structure.new_from_string(role))

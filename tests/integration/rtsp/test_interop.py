@@ -10,8 +10,12 @@ from collections.abc import Callable
 import pytest
 from tests.integration.rtsp.servers import GstServer, SocketServer
 
+from kilocam.bitstream import h265_kind, join_avcc
+from kilocam.core import Track
+from kilocam.media import KeyFrameDecoder, Sample, h265_format
 from kilocam.rtsp import (
     NEED_DATA,
+    AccessUnit,
     Credentials,
     Demultiplexer,
     Failed,
@@ -22,6 +26,9 @@ from kilocam.rtsp import (
     Redirected,
     ServerQuirk,
     Skipped,
+    StreamReader,
+    frame,
+    h265_parameter_sets,
 )
 
 Ended = Playing | Failed | Redirected
@@ -66,6 +73,48 @@ def test_client_plays_video_and_audio_of_gst_rtsp_server(gst_server: GstServer) 
         assert handshake.keep_alive(0) is None
         connection.sendall(handshake.keep_alive(60_000_000) or b"")
         connection.sendall(handshake.teardown())
+
+
+@pytest.mark.parametrize("gst_server", ["h265"], indirect=True)
+def test_h265_of_gst_rtsp_server_comes_out_as_pictures(gst_server: GstServer) -> None:
+    handshake, connection, playing = connect(f"rtsp://127.0.0.1:{gst_server.port}/test")
+    units: list[AccessUnit] = []
+    with connection:
+        assert isinstance(playing, Playing)
+        (medium,) = playing.media
+        assert medium.codec == "h265"
+        fmtp = medium.fmtp
+        assert [h265_kind(nal) for nal in h265_parameter_sets(fmtp)] == [32, 33, 34]
+        track = Track(
+            index=0, media="video", codec=medium.codec, payload_type=medium.payload_type,
+            clock_rate=medium.clock_rate, channels=0, rtp_channel=medium.rtp_channel,
+            rtcp_channel=medium.rtcp_channel, fmtp=fmtp,
+        )  # fmt: skip
+        demultiplexer = Demultiplexer(frozenset({medium.rtp_channel, medium.rtcp_channel}))
+        reader = StreamReader([track])
+        data = handshake.rest()
+        until = time.monotonic() + 30
+        forms = set()
+        while len(units) < 40 and time.monotonic() < until:
+            for event in demultiplexer.feed(data):
+                assert isinstance(event, Frame)
+                if event.channel == medium.rtp_channel:
+                    forms.add(event.packet[12] >> 1 & 63)
+                units += reader.feed(frame(event.channel, event.packet))
+            data = connection.recv(65536)
+        connection.sendall(handshake.teardown())
+    assert {48, 49} <= forms
+    assert not any(unit.damaged for unit in units)
+    keys = [unit for unit in units if unit.key]
+    assert len(keys) >= 2
+    decoder = KeyFrameDecoder()
+    for unit in keys:
+        form = h265_format(unit.parameter_sets)
+        assert form is not None
+        sample = Sample(
+            track=1, pts=unit.ts, dts=unit.ts, duration=0, key=True, data=join_avcc(unit.units)
+        )
+        assert decoder.decode(sample, form).display_size == (320, 240)
 
 
 @pytest.mark.parametrize("gst_server", ["digest"], indirect=True)

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -62,6 +63,24 @@ async def test_ffprobe_decodes_video_and_sound_without_complaint(footage: MediaF
     assert (audio["codec_name"], audio["sample_rate"]) == ("aac", "48000")
     assert int(video["nb_read_frames"]) > 30
     assert int(audio["nb_read_frames"]) > 90
+
+
+async def test_ffprobe_decodes_h265_without_complaint(tmp_path: Path) -> None:
+    file = tmp_path / "new.mp4"
+    await run(
+        *("ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc=size=320x240:rate=10", "-t", "4"),
+        *("-c:v", "libx265", "-preset", "ultrafast", "-g", "10"),
+        *("-x265-params", "log-level=none:pools=1", str(file)),
+    )
+    async with Simulator(SimulatedFleet(groups=[Group(source=file, count=1)])) as simulator:
+        out, errors = await run(
+            *("ffprobe", "-v", "warning", "-rtsp_transport", "tcp", "-of", "json"),
+            *("-count_frames", "-read_intervals", "%+3", "-show_streams", simulator.url(0)),
+        )
+    assert errors == ""
+    (video,) = json.loads(out)["streams"]
+    assert (video["codec_name"], video["width"], video["height"]) == ("hevc", 320, 240)
+    assert int(video["nb_read_frames"]) > 20
 
 
 async def test_pictures_decoded_by_ffmpeg_carry_the_numbers_of_the_ledger(

@@ -15,12 +15,15 @@ from kilocam.bitstream import (
     BitWriter,
     QpReader,
     build_avc_config,
+    build_h265_config,
     escape,
     is_key,
     join_avcc,
     parse_adts,
     parse_audio_config,
     parse_avc_config,
+    parse_h265_config,
+    parse_h265_sps,
     parse_pps,
     parse_slice_header,
     parse_sps,
@@ -48,13 +51,15 @@ garbage = st.binary(max_size=200) | st.sampled_from(SEEDS).flatmap(
 
 PARSERS: list[Callable[[bytes], object]] = [
     parse_sps, parse_pps, slice_kind, parse_adts, split_adts,
-    parse_audio_config, parse_avc_config, split_annex_b, split_avcc, unescape,
+    parse_audio_config, parse_avc_config, parse_h265_config, parse_h265_sps,
+    split_annex_b, split_avcc, unescape,
     lambda data: parse_slice_header(data, parse_sps(SPS), parse_pps(PPS)),
     lambda data: QpReader(SPS, PPS).qp(data),
     lambda data: QpReader(data, PPS).qp(data),
     lambda data: QpReader(SPS, data).qp(data),
     lambda data: is_key(split_annex_b(data), recovery_points=True),
     lambda data: build_avc_config(split_annex_b(data)),
+    lambda data: build_h265_config(split_annex_b(data)),
 ]  # fmt: skip
 
 

@@ -5,6 +5,9 @@ units it belongs to and every damaged unit says so; garbage is never an exceptio
 """
 
 import contextlib
+from collections.abc import Callable
+from dataclasses import replace
+from typing import NamedTuple
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,7 +16,12 @@ from kilocam.core import Track
 from kilocam.rtsp.depacketize import Depacketizer
 from kilocam.rtsp.depacketize_aac import AacDepacketizer, aac_config
 from kilocam.rtsp.depacketize_h264 import H264Depacketizer, is_key_start, sprop_parameter_sets
-from kilocam.rtsp.packetize import packetize_aac, packetize_h264
+from kilocam.rtsp.depacketize_h265 import (
+    H265Depacketizer,
+    h265_parameter_sets,
+    has_decoding_order_numbers,
+)
+from kilocam.rtsp.packetize import packetize_aac, packetize_h264, packetize_h265
 from kilocam.rtsp.rtcp import parse_sender_reports
 from kilocam.rtsp.rtp import RtpPacket, SequenceTracker, build_rtp, parse_rtp
 from kilocam.rtsp.streamreader import StreamReader
@@ -21,6 +29,7 @@ from kilocam.simulate.reports import sender_report
 
 VIDEO = Track(index=0, media="video", codec="h264", payload_type=96, clock_rate=90_000, channels=0,
               rtp_channel=0, rtcp_channel=1, fmtp="")  # fmt: skip
+H265 = replace(VIDEO, codec="h265")
 AUDIO = Track(index=1, media="audio", codec="mpeg4-generic", payload_type=97, clock_rate=16_000,
               channels=1, rtp_channel=2, rtcp_channel=3, fmtp="config=1408")  # fmt: skip
 
@@ -31,30 +40,67 @@ leading = st.builds(
 )
 key_slice = bodies.map(lambda body: b"\x65\x88" + body)
 first_slice = bodies.map(lambda body: b"\x41\x9a" + body)
-more_slices = st.lists(bodies.map(lambda body: b"\x41\x4a" + body), max_size=2)
-Film = list[tuple[bytes, ...]]
+more_slices = bodies.map(lambda body: b"\x41\x4a" + body)
+leading_265 = st.builds(
+    lambda kind, body: bytes((kind << 1, 1)) + body, st.sampled_from([32, 33, 34, 39]), bodies
+)
 
 
-def _films(front: st.SearchStrategy[list[bytes]]) -> st.SearchStrategy[Film]:
-    picture = st.builds(
-        lambda front, first, rest: (*front, first, *rest),
-        front,
-        key_slice | first_slice,
-        more_slices,
-    )
-    return st.lists(picture, min_size=1, max_size=8)
+def _slice_265(kind: int, first: int) -> st.SearchStrategy[bytes]:
+    return bodies.map(lambda body: bytes((kind << 1, 1, first)) + body)
 
 
-films = _films(st.lists(leading, min_size=1, max_size=3)) | _films(st.just([]))
-"""A camera puts something in front of its pictures, or it does not."""
+Pictures = list[tuple[bytes, ...]]
+
+
+class Film(NamedTuple):
+    """Access units and how they are sent."""
+
+    pictures: Pictures
+    track: Track
+    packetize: Callable[[tuple[bytes, ...], int], list[bytes]]
+    openers: frozenset[int]
+    """First bytes of a key frame that begins with parameter sets."""
+
+
+def _pictures(
+    front: st.SearchStrategy[bytes], first: st.SearchStrategy[bytes], more: st.SearchStrategy[bytes]
+) -> st.SearchStrategy[Pictures]:
+    """A camera puts something in front of its pictures, or it does not."""
+
+    def film(fronts: st.SearchStrategy[list[bytes]]) -> st.SearchStrategy[Pictures]:
+        picture = st.builds(
+            lambda front, first, rest: (*front, first, *rest),
+            fronts,
+            first,
+            st.lists(more, max_size=2),
+        )
+        return st.lists(picture, min_size=1, max_size=8)
+
+    return film(st.lists(front, min_size=1, max_size=3)) | film(st.just([]))
+
+
+films = st.builds(
+    Film,
+    _pictures(leading, key_slice | first_slice, more_slices),
+    st.just(VIDEO),
+    st.just(packetize_h264),
+    st.just(frozenset({103})),
+) | st.builds(
+    Film,
+    _pictures(leading_265, _slice_265(19, 0x80) | _slice_265(1, 0x80), _slice_265(1, 0x40)),
+    st.just(H265),
+    st.just(packetize_h265),
+    st.just(frozenset({32 << 1, 33 << 1})),
+)
 sizes = st.integers(40, 200)
 
 
 def _packets(film: Film, size: int) -> list[tuple[int, RtpPacket]]:
     """Number of the picture, and packet."""
     found: list[tuple[int, RtpPacket]] = []
-    for number, nals in enumerate(film):
-        payloads = packetize_h264(nals, size)
+    for number, nals in enumerate(film.pictures):
+        payloads = film.packetize(nals, size)
         for at, payload in enumerate(payloads):
             packet = RtpPacket(
                 96,
@@ -79,13 +125,13 @@ def test_any_split_of_the_packets_gives_the_film(
 ) -> None:
     frames = [_framed(packet) for _, packet in _packets(film, size)]
     cuts = data.draw(st.lists(st.integers(0, len(frames)), max_size=6).map(sorted))
-    reader = StreamReader([VIDEO])
+    reader = StreamReader([film.track])
     units = []
     for start, end in zip([0, *cuts], [*cuts, len(frames)], strict=True):
         units += reader.feed(b"".join(frames[start:end]))
     units += reader.flush()
     assert [(unit.ts, unit.units, unit.damaged) for unit in units] == [
-        (number * 3600, nals, False) for number, nals in enumerate(film)
+        (number * 3600, nals, False) for number, nals in enumerate(film.pictures)
     ]
 
 
@@ -96,7 +142,7 @@ def test_whatever_is_lost_no_unit_is_wrong_and_silent(
     packets = _packets(film, size)
     rest = len(packets) - 1
     kept = [True, *data.draw(st.lists(st.booleans(), min_size=rest, max_size=rest))]
-    reader = StreamReader([VIDEO])
+    reader = StreamReader([film.track])
     units = []
     for (_, packet), keep in zip(packets, kept, strict=True):
         if keep:
@@ -108,11 +154,12 @@ def test_whatever_is_lost_no_unit_is_wrong_and_silent(
         packet.marker for (_, packet), keep in zip(packets, kept, strict=True) if keep
     )
     for unit in units:
-        number, nals, size = unit.ts // 3600, film[unit.ts // 3600], len(unit.units)
+        number, size = unit.ts // 3600, len(unit.units)
+        nals = film.pictures[number]
         if not unit.damaged and number in gaps and unit.units == nals[-size:]:
             # A key frame that begins with parameter sets needs nothing of what came before them.
             assert unit.key
-            assert unit.units[0][0] & 31 in (7, 9)
+            assert unit.units[0][0] in film.openers
         elif not unit.damaged:
             assert nals[:size] == unit.units
             # Without markers nothing tells what came after the last packet.
@@ -137,7 +184,22 @@ def test_aac_frames_come_out_as_they_went_in(frames: list[bytes], size: int) -> 
 payloads = st.binary(max_size=40) | st.builds(
     lambda head, body: bytes(head) + body,
     st.sampled_from(
-        [(0x7C, 0x85), (0x7C, 0x05), (0x7C, 0x45), (0x78,), (0x67,), (0x65,), (0, 0, 1)]
+        [
+            (0x7C, 0x85),
+            (0x7C, 0x05),
+            (0x7C, 0x45),
+            (0x78,),
+            (0x67,),
+            (0x65,),
+            (0, 0, 1),
+            (0x62, 1, 0x93),
+            (0x62, 1, 0x13),
+            (0x62, 1, 0x53),
+            (0x60, 1),
+            (0x42, 1),
+            (0x26, 1),
+            (2, 1),
+        ]
     ),
     st.binary(max_size=30),
 )
@@ -153,7 +215,8 @@ def test_depacketisers_take_anything_and_keep_their_bounds(
     sequence: list[tuple[bytes, int, bool, int]], bound: int
 ) -> None:
     video = H264Depacketizer(0, max_bytes=bound)
-    readers: list[Depacketizer] = [video, AacDepacketizer(1, "", 8000)]
+    newer = H265Depacketizer(0, max_bytes=bound)
+    readers: list[Depacketizer] = [video, newer, AacDepacketizer(1, "", 8000)]
     for reader in readers:
         units = []
         for payload, ts, marker, lost in sequence:
@@ -161,19 +224,20 @@ def test_depacketisers_take_anything_and_keep_their_bounds(
         units += reader.settle() + reader.flush()
         assert reader.flush() == []
         assert all(unit.units for unit in units)
-        if reader is video:
+        if reader in (video, newer):
             assert all(sum(map(len, unit.units)) <= bound + 64 * 2 for unit in units)
 
 
 @given(st.lists(st.binary(max_size=60) | st.builds(
     lambda channel, body: b"$" + bytes((channel,)) + len(body).to_bytes(2, "big") + body,
     st.integers(0, 4), st.binary(max_size=40).map(lambda tail: b"\x80\x60" + tail)), max_size=8),
-    st.none() | st.integers(-(2**40), 2**40), st.booleans())  # fmt: skip
+    st.none() | st.integers(-(2**40), 2**40), st.booleans(),
+    st.sampled_from([VIDEO, H265]))  # fmt: skip
 @settings(max_examples=200)
 def test_a_reader_takes_any_payload(
-    parts: list[bytes], media_ts: int | None, discontinuity: bool
+    parts: list[bytes], media_ts: int | None, discontinuity: bool, video: Track
 ) -> None:
-    reader = StreamReader([VIDEO, AUDIO])
+    reader = StreamReader([video, AUDIO])
     for part in parts:
         reader.feed(part, media_ts, discontinuity=discontinuity)
     reader.feed(b"".join(parts))
@@ -188,6 +252,8 @@ def test_garbage_is_no_packet_and_no_exception(data: bytes) -> None:
     with contextlib.suppress(UnicodeDecodeError):
         text = data.decode()
         sprop_parameter_sets("sprop-parameter-sets=" + text)
+        h265_parameter_sets("sprop-vps=" + text)
+        has_decoding_order_numbers(text)
         aac_config("config=" + text)
         AacDepacketizer(0, text, 8000)
 

@@ -387,7 +387,7 @@ async def test_a_look_that_fails_for_good_is_skipped_and_others_go_on() -> None:
 async def test_a_codec_that_is_not_decoded_is_skipped_without_reading_anything() -> None:
     async with _running() as stage:
         stage.grant()
-        start = stage.queue.offer(codec="h265")
+        start = stage.queue.offer(codec="jpeg")
         await stage.until(lambda: stage.book.positions == {HOME: Position(1, 1)})
         assert stage.book.skipped == {("gate", start): SkipReason.CODEC}
         assert stage.shelf.asked == []
@@ -465,7 +465,7 @@ async def test_a_window_is_settled_only_after_it_was_written() -> None:
         stage.grant()
         start = stage.queue.offer()
         await stage.until(lambda: len(stage.crew.tasks) == 1)
-        skipped = stage.queue.offer(codec="h265")
+        skipped = stage.queue.offer(codec="jpeg")
         await stage.until(lambda: ("gate", skipped) in stage.book.skipped)
         await asyncio.sleep(0.05)  # many checkpoints
         assert stage.analyst.status().cameras[GATE].looked == 0
@@ -570,12 +570,12 @@ async def test_windows_that_cannot_be_kept_yet_hold_up_no_other_camera() -> None
             stage.grant(partition)
         waiting = {camera: stage.queue.offer(camera) for camera in ghosts}
         stage.book.objection = {camera: NotYet("its tenant has no place") for camera in ghosts}
-        late = stage.queue.offer("ghost-0", codec="h265")
+        late = stage.queue.offer("ghost-0", codec="jpeg")
         await stage.until(lambda: len(stage.crew.tasks) == 6)
         start = stage.queue.offer()
         await stage.until(lambda: stage.book.starts == [start])
         await stage.until(lambda: stage.book.positions.get(HOME) is not None)
-        seen = stage.queue.offer(codec="h265")
+        seen = stage.queue.offer(codec="jpeg")
         await stage.until(lambda: ("gate", seen) in stage.book.skipped)
         assert ("ghost-0", late) not in stage.book.skipped
 

@@ -1,5 +1,6 @@
 import itertools
 from collections.abc import Callable
+from dataclasses import replace
 
 from kilocam.analyse.results import SkipReason
 from kilocam.analyse.scheduler import LEAST_BACKLOG, Scheduler, SchedulerOptions
@@ -91,6 +92,16 @@ def test_nothing_is_due_before_anything_was_offered() -> None:
     desk = Desk()
     assert desk.take() is None
     assert desk.scheduler.next_due_us(T0) is None
+
+
+def test_windows_of_h264_and_h265_are_looked_at_and_others_skipped_as_codec() -> None:
+    desk = Desk()
+    for number, codec in enumerate(("h264", "h265", "jpeg", "")):
+        ref = replace(_ref(f"c{number}", 0), codec=codec)
+        desk.scheduler.offer(ref, Position(1, number + 1), T0)
+    assert [desk.look()[0], desk.look()[0]] == ["c0", "c1"]
+    assert desk.take() is None
+    assert desk.skipped() == [(0, SkipReason.CODEC)] * 2
 
 
 def test_the_camera_longest_without_a_look_comes_first() -> None:

@@ -12,7 +12,9 @@ from tests.unit.ingest.wire import IDR, PPS, RATE, SPS, Camera, P, split
 from kilocam.bitstream import split_annex_b
 from kilocam.core import PieceFlag
 from kilocam.ingest.gate import Gate
+from kilocam.ingest.gate_h265 import H265Gate
 from kilocam.ingest.scanner import Cut, PieceScanner
+from kilocam.rtsp import packetize_h265
 
 
 def scanner() -> PieceScanner:
@@ -61,6 +63,38 @@ def test_a_piece_spans_at_most_half_a_second_of_media() -> None:
     cuts = scan([Camera().gop(60)])
     assert len(cuts) > 4
     assert all(cut.last_ts - cut.first_ts <= RATE // 2 for cut in cuts)
+
+
+@given(
+    st.lists(st.sampled_from([1, 19, 21]), min_size=1, max_size=12),
+    st.booleans(),
+    st.integers(20, 300),
+    st.lists(st.integers(1, 900), min_size=1, max_size=8),
+)
+def test_key_frames_of_h265_are_told_where_their_parameter_sets_start(
+    kinds: list[int], announced: bool, size: int, sizes: list[int]
+) -> None:
+    camera, data, keys = Camera(), b"", []
+    for kind in kinds:
+        nals = [bytes((kind << 1, 1, 0x80)) + b"s" * 100]
+        if kind != 1:
+            keys.append((len(data), camera.ts))
+            sets = [b"\x40\1v", b"\x42\1s", b"\x44\1p"] if announced else []
+            nals = [*sets, b"\x4e\1i", *nals]
+        data += camera.frame(*packetize_h265(nals, size), step=50_000)
+    machine = PieceScanner(
+        reference=0, channels=frozenset({0, 1}), clock_rate=RATE, gate=H265Gate()
+    )
+    cuts = [cut for part in split(data, sizes) for cut in machine.feed(part)]
+    found, pos = [], 0
+    for cut in cuts:
+        if cut.flags & PieceFlag.KEY:
+            found.append((pos + cut.key_offset, cut.key_ts & 0xFFFF_FFFF))
+        pos += len(cut.payload)
+        assert (cut.complexity, cut.sampled) == (0.0, 0)
+    assert [ts for _, ts in found] == [ts for _, ts in keys]
+    if announced:  # else what stood before the slice may be in the piece before
+        assert found == keys
 
 
 def test_timestamps_go_on_over_the_wrap() -> None:

@@ -101,6 +101,42 @@ def test_h264_between_start_codes_is_split_like_h264_behind_lengths(tmp_path: Pa
     ]
 
 
+def test_h265_in_a_file_is_passed_through_unless_an_encoding_is_asked(tmp_path: Path) -> None:
+    mp4, ts = write_h265(tmp_path / "new.mp4"), tmp_path / "new.ts"
+    with av.open(str(mp4)) as source, av.open(str(ts), "w") as out:
+        stream = out.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.size:
+                packet.stream = stream
+                out.mux(packet)
+    video, same = open_media(mp4).video, open_media(ts).video
+    assert video is not None
+    assert same is not None
+    assert (video.codec, same.codec, video.width, video.height) == ("h265", "h265", 96, 64)
+    assert [unit[0] >> 1 for unit in video.parameter_sets] == [32, 33, 34]
+    assert same.parameter_sets == video.parameter_sets
+    assert [sample.key for sample in video.samples] == ([True] + [False] * 9) * 2
+    assert [[unit for unit in sample.units if unit[0] >> 1 < 32] for sample in same.samples] == [
+        [unit for unit in sample.units if unit[0] >> 1 < 32] for sample in video.samples
+    ]
+    asked = open_media(mp4, encoding=ENCODING).video
+    assert asked is not None
+    assert asked.codec == "h264"
+
+
+def write_h265(path: Path) -> Path:
+    with av.open(str(path), "w") as out:
+        params = "keyint=10:min-keyint=10:bframes=0:scenecut=0:pools=1:log-level=none"
+        options = {"preset": "ultrafast", "x265-params": params}
+        pictures = out.add_stream("libx265", rate=10, options=options)
+        assert isinstance(pictures, VideoStream)
+        pictures.width, pictures.height, pictures.pix_fmt = 96, 64, "yuv420p"
+        for picture in draw_pattern(SPEC):
+            out.mux(pictures.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        out.mux(pictures.encode(None))
+    return path
+
+
 def test_a_file_can_be_given_another_size_rate_and_bit_rate(tmp_path: Path) -> None:
     path = write_file(tmp_path / "street.avi")
     encoding = VideoEncoding(width=48, height=32, fps=Fraction(5), bitrate_kbps=40, strict_cbr=True)

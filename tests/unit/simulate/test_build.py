@@ -50,6 +50,49 @@ def audio_track(frames: int, start: int = 0) -> FileTrack:
     )
 
 
+def h265_track(*, sets_inside: bool) -> FileTrack:
+    sets = (b"\x40\1v", b"\x42\1s", b"\x44\1p")
+    key, other = bytes((0x26, 1, 0x80)) * 900, bytes((2, 1, 0x80)) * 900
+    samples = tuple(
+        FileSample(
+            pts=9_000 * n,
+            dts=9_000 * n,
+            key=n == 0,
+            units=(*(sets if sets_inside else ()), key) if n == 0 else (other,),
+        )
+        for n in range(2)
+    )
+    return FileTrack(
+        codec="h265", clock_rate=90_000, duration=18_000, samples=samples, parameter_sets=sets
+    )
+
+
+@pytest.mark.parametrize("sets_inside", [True, False])
+def test_h265_is_sent_with_its_parameter_sets_in_front_of_key_frames(sets_inside: bool) -> None:
+    video = h265_track(sets_inside=sets_inside)
+    content = build_content(MediaFile(name="new", video=video, audio=None))
+    medium = parse_sdp(describe(content).sdp).media[0]
+    assert medium.codec == "h265"
+    assert medium.fmtp == "sprop-vps=QAF2; sprop-sps=QgFz; sprop-pps=RAFw"
+    track = Track(
+        index=0,
+        media="video",
+        codec=medium.codec,
+        payload_type=medium.payload_type,
+        clock_rate=90_000,
+        channels=1,
+        rtp_channel=0,
+        rtcp_channel=1,
+        fmtp=medium.fmtp,
+    )
+    wire = b"".join(frame(0, data) for block in content.blocks for _, data in stamped(block))
+    reader = StreamReader([track])
+    first, second = [*reader.feed(wire), *reader.flush()]
+    assert first.units == (*video.parameter_sets, video.samples[0].units[-1])
+    assert second.units == video.samples[1].units
+    assert (first.key, second.key, first.damaged, second.damaged) == (True, False, False, False)
+
+
 def slices(units: Sequence[bytes]) -> list[bytes]:
     return [unit for unit in units if unit[0] & 31 in (1, 5)]
 

@@ -52,12 +52,15 @@ def _advice(track: TrackReport, seconds: float) -> str:
     """What to change on the camera so that more than recording is possible; empty: nothing."""
     if track.media != "video":
         return ""
-    if track.codec != "h264":
+    if track.codec not in ("h264", "h265"):
         codec = track.codec or "this codec"
         return f"{codec} is recorded as it comes, but neither played nor looked at: set it to H.264"
+    advice = []
+    if track.codec == "h265":
+        advice.append("h265 is recorded and looked at, but not played: set it to H.264")
     if not track.key_frame_s:
-        return (
+        advice.append(
             f"fewer than two key frames came in {seconds:g} s; all is recorded, but pictures begin "
             "at key frames only: set their distance (GOP, I-frame interval) to 1 to 4 s"
         )
-    return ""
+    return "; ".join(advice)
