@@ -2,9 +2,9 @@
 
 `GopRef.complexity` is mean size x 2^(QP/6) of P-frames. What is quiet differs from camera to
 camera, so each learns its own: the 85th percentile of its last windows that lay between two looks
-which saw nothing. So one quiet window in seven or so gets through, which costs little (a key frame
-and a difference); what moves and does not stand out of the noise is found at the camera's least
-rate of looks.
+which saw nothing; until there are some, of its first windows. So one quiet window in seven or so
+gets through, which costs little (a key frame and a difference); what moves and does not stand out
+of the noise is found at the camera's least rate of looks.
 """
 
 import math
@@ -13,11 +13,12 @@ from collections import deque
 from dataclasses import dataclass, field
 
 LEARNING = 5
-"""Quiet windows before the gate says anything but "busy"."""
+"""Windows before the gate says anything but "busy"."""
 KEPT = 256
 LEVEL = 0.85
 MARGIN = 0.01
 """Of the logarithm, so that what never varies is never busy."""
+_FIRST = 64
 _HEARD = 8
 """Windows between two looks; of a longer time without a look nobody knows that it was quiet."""
 
@@ -40,22 +41,28 @@ class RateGate:
     """In the order they came ..."""
     _sorted: list[float] = field(default_factory=list)
     """... and in order of size."""
+    _first: list[float] = field(default_factory=list)
+    """The first windows heard of, in order of size; nobody has looked yet."""
 
     def busy(self, complexity: float) -> bool:
         """Whether a window of this complexity is worth a look."""
+        stands_out = self.stands_out(complexity)
         if _is_known(complexity):
-            self._heard.append(math.log(complexity))
-        return self.stands_out(complexity)
+            value = math.log(complexity)
+            self._heard.append(value)
+            if len(self._sorted) < LEARNING and len(self._first) < _FIRST:
+                insort(self._first, value)
+        return stands_out
 
     def stands_out(self, complexity: float) -> bool:
         """The same, for what is to teach nothing.
 
         Unknown complexity (nothing sampled, a codec without a gate) always does.
         """
-        known = len(self._sorted)
-        if known < LEARNING or not _is_known(complexity):
+        usual = self._sorted if len(self._sorted) >= LEARNING else self._first
+        if len(usual) < LEARNING or not _is_known(complexity):
             return True
-        return math.log(complexity) > self._sorted[int(known * LEVEL)] + MARGIN
+        return math.log(complexity) > usual[int(len(usual) * LEVEL)] + MARGIN
 
     def asked(self) -> None:
         """A look at the newest window is under way."""
