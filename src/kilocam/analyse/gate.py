@@ -2,9 +2,9 @@
 
 `GopRef.complexity` is mean size x 2^(QP/6) of P-frames. What is quiet differs from camera to
 camera, so each learns its own: the 85th percentile of its last windows that lay between two looks
-which saw nothing; until there are some, of its first windows. So one quiet window in seven or so
-gets through, which costs little (a key frame and a difference); what moves and does not stand out
-of the noise is found at the camera's least rate of looks.
+which saw nothing. So one quiet window in seven or so gets through, which costs little (a key frame
+and a difference); what moves and does not stand out of the noise is found at the camera's least
+rate of looks.
 """
 
 import math
@@ -13,7 +13,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 LEARNING = 5
-"""Windows before the gate says anything but "busy"."""
+"""Quiet windows before the gate says anything but "busy"."""
 KEPT = 256
 LEVEL = 0.85
 MARGIN = 0.01
@@ -46,23 +46,27 @@ class RateGate:
 
     def busy(self, complexity: float) -> bool:
         """Whether a window of this complexity is worth a look."""
-        stands_out = self.stands_out(complexity)
         if _is_known(complexity):
             value = math.log(complexity)
             self._heard.append(value)
             if len(self._sorted) < LEARNING and len(self._first) < _FIRST:
                 insort(self._first, value)
-        return stands_out
+        return self.stands_out(complexity)
 
     def stands_out(self, complexity: float) -> bool:
         """The same, for what is to teach nothing.
 
-        Unknown complexity (nothing sampled, a codec without a gate) always does.
+        Unknown complexity (nothing sampled, a codec without a gate) always does, and everything
+        does until looks have said what is quiet.
         """
-        usual = self._sorted if len(self._sorted) >= LEARNING else self._first
-        if len(usual) < LEARNING or not _is_known(complexity):
-            return True
-        return math.log(complexity) > usual[int(len(usual) * LEVEL)] + MARGIN
+        return _above(self._sorted, complexity)
+
+    def remarkable(self, complexity: float) -> bool:
+        """The same, by the first windows heard of where no looks have said yet what is quiet.
+
+        So that of a camera met anew not everything has to be caught up.
+        """
+        return _above(self._sorted if len(self._sorted) >= LEARNING else self._first, complexity)
 
     def asked(self) -> None:
         """A look at the newest window is under way."""
@@ -81,6 +85,12 @@ class RateGate:
         insort(self._sorted, value)
         if len(self._learnt) > KEPT:
             del self._sorted[bisect_left(self._sorted, self._learnt.popleft())]
+
+
+def _above(usual: list[float], complexity: float) -> bool:
+    if len(usual) < LEARNING or not _is_known(complexity):
+        return True
+    return math.log(complexity) > usual[int(len(usual) * LEVEL)] + MARGIN
 
 
 def _is_known(complexity: float) -> bool:

@@ -154,7 +154,9 @@ class Scheduler:
         if ref.start_us in camera.starts or ref.start_us in camera.settled:
             return False
         busy = camera.gate.busy(ref.complexity)
-        pending = Pending(ref.start_us, ref.gop_us, position, busy, ref.start_us + WINDOW_US)
+        remarkable = camera.gate.remarkable(ref.complexity)
+        end_us = ref.start_us + WINDOW_US
+        pending = Pending(ref.start_us, ref.gop_us, position, busy, remarkable, end_us)
         camera.starts.add(pending.start_us)
         camera.counts.offered += 1
         camera.counts.pending += 1
@@ -274,8 +276,8 @@ class Scheduler:
         if newest is None:
             return
         # What `pending` tells of complexity is about the packets of the window before it.
-        if newest.busy or pending.busy or camera.active:
-            newest.doubtful = not (newest.busy or camera.active)
+        if newest.remarkable or pending.remarkable or camera.active:
+            newest.doubtful = not (newest.remarkable or camera.active)
             self._put_behind(camera, newest)
         else:
             self._skip(camera, newest, SkipReason.QUIET)
@@ -293,10 +295,12 @@ class Scheduler:
     def _stir(self, camera: _Camera, ref: GopRef) -> None:
         """The window that waits does not wait for its camera's least rate if it is busy itself."""
         newest = camera.newest
-        if newest is None or newest.start_us != ref.start_us or newest.busy:
+        if newest is None or newest.start_us != ref.start_us:
+            return
+        if newest.busy and newest.remarkable:
             return
         if camera.gate.stands_out(ref.onset):
-            newest.busy = True
+            newest.busy = newest.remarkable = True
             camera.counts.gate += StageCount(passed=1)
             self._enqueue(camera)
 

@@ -23,7 +23,9 @@ class Pending:
     gop_us: int
     position: Position
     busy: bool
-    """By the packets before it, or by its own first ones."""
+    """By the packets before it, or by its own first ones; a camera met anew always is."""
+    remarkable: bool
+    """The same, but of a camera met anew only what is so among its windows."""
     end_us: int
     doubtful: bool = False
     """Only what came later in it stood out."""

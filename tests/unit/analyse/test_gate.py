@@ -111,17 +111,27 @@ def test_a_camera_that_was_busy_when_it_was_met_is_known_quiet_within_a_minute()
     assert not gate.busy(3.8e3)
 
 
-def test_a_camera_that_was_restless_from_the_start_is_known_after_some_quiet_looks() -> None:
+def test_a_gate_learns_nothing_from_a_camera_that_is_restless_from_the_start() -> None:
     gate = RateGate()
-    _hear(gate, [8e3] * 100, quiet=False)
-    assert not gate.busy(8e3)  # nobody knows better; looks that see something do not ask the gate
+    assert all(_hear(gate, [8e3] * 100, quiet=False))
     _hear(gate, [4e3] * 20)
     assert gate.busy(8e3)
 
 
-def test_until_looks_have_been_answered_the_first_windows_say_what_is_usual() -> None:
+def test_of_a_camera_met_anew_what_stands_out_of_its_first_windows_is_remarkable() -> None:
     gate = RateGate()
-    verdicts = [gate.busy(value) for value in _noise(4e3, 0.05, 60, seed=5)]
-    assert all(verdicts[:LEARNING])
+    verdicts = []
+    for value in _noise(4e3, 0.05, 60, seed=5):
+        assert gate.busy(value)
+        verdicts.append(gate.remarkable(value))
     assert sum(verdicts) < 25
-    assert gate.busy(6e3)
+    assert gate.remarkable(6e3)
+
+
+def test_once_looks_have_said_what_is_quiet_that_alone_is_remarkable_which_is_busy() -> None:
+    gate = RateGate()
+    for value in _noise(1e6, 0.05, 60, seed=6):
+        gate.busy(value)
+    _hear(gate, [4e3] * 20)
+    assert gate.remarkable(8e3)
+    assert not gate.remarkable(4e3)
