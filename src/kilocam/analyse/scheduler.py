@@ -295,13 +295,12 @@ class Scheduler:
     def _stir(self, camera: _Camera, ref: GopRef) -> None:
         """The window that waits does not wait for its camera's least rate if it is busy itself."""
         newest = camera.newest
-        if newest is None or newest.start_us != ref.start_us:
-            return
-        if newest.busy and newest.remarkable:
+        # What is remarkable is busy, too.
+        if newest is None or newest.start_us != ref.start_us or newest.remarkable:
             return
         if camera.gate.stands_out(ref.onset):
+            camera.counts.gate += StageCount(passed=int(not newest.busy))
             newest.busy = newest.remarkable = True
-            camera.counts.gate += StageCount(passed=1)
             self._enqueue(camera)
 
     def _put_behind(self, camera: _Camera, pending: Pending) -> None:

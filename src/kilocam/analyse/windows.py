@@ -62,6 +62,7 @@ class Counts:
     def check(self) -> None:
         """The promise of exact accounting."""
         assert self.looked + sum(self.skipped.values()) + self.pending == self.offered
+        assert self.gate.passed <= self.gate.seen
 
 
 def window_of(key: CameraKey, pending: Pending) -> Window:
