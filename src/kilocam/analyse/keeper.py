@@ -21,7 +21,7 @@ from kilocam.analyse.scheduler import Scheduler
 from kilocam.analyse.seams import WindowSink
 from kilocam.analyse.windows import Look, Pending, window_of
 from kilocam.bus import Position
-from kilocam.core import CameraKey, Clock, Window
+from kilocam.core import CameraKey, Clock
 
 _log = logging.getLogger(__name__)
 
@@ -183,9 +183,6 @@ class Keeper:
             stages=findings.stages,
         )
 
-    def _window(self, seen: _Seen) -> Window:
-        return window_of(seen.look.key, seen.look.target)
-
     async def _write(self, result: WindowResult, held: Partition) -> None:
         while self._partitions.get(result.partition) is held:
             if await self._patience.attempt("write", self._sink.write(result)) is not FAILED:
@@ -221,7 +218,7 @@ class Keeper:
         """Keep looks that saw nothing; those that cannot be kept together wait aside."""
         async with self._noting:
             self._uneventful = [each for each in self._uneventful if self._ours(each)]
-            seen = {self._window(each): each for each in self._uneventful}
+            seen = {each.look.window: each for each in self._uneventful}
             if not seen:
                 return
             results = [self._result(s, s.outcome.findings, s.look.target) for s in seen.values()]

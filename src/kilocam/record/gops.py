@@ -134,7 +134,6 @@ class GopTracker:
             start_us=self._start_us,
             gop_us=self._gop_us,
             complexity=self._complexity / self._sampled if self._sampled else 0.0,
-            onset=0.0,
             bytes_before=self._bytes,
             codec=self._codec,
             durable=False,

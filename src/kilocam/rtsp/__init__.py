@@ -10,7 +10,11 @@ Start reading at: `handshake.py`, then `server.py`, then `streamreader.py`; `doc
 from kilocam.rtsp.depacketize import AccessUnit, Depacketizer, UnitKind
 from kilocam.rtsp.depacketize_aac import aac_config
 from kilocam.rtsp.depacketize_h264 import is_key_start, sprop_parameter_sets
-from kilocam.rtsp.depacketize_h265 import h265_parameter_sets, has_decoding_order_numbers
+from kilocam.rtsp.depacketize_h265 import (
+    H265_SPROPS,
+    h265_parameter_sets,
+    has_decoding_order_numbers,
+)
 from kilocam.rtsp.depacketize_nal import aggregated
 from kilocam.rtsp.deviations import ServerQuirk
 from kilocam.rtsp.errors import LocalProtocolError, RemoteProtocolError, RtspError
@@ -43,6 +47,7 @@ from kilocam.rtsp.streamreader import SenderClock, StreamReader, depacketizer_fo
 from kilocam.rtsp.url import CameraUrl, Credentials, parse_url
 
 __all__ = [
+    "H265_SPROPS",
     "NEED_DATA",
     "AccessUnit",
     "CameraUrl",

@@ -22,11 +22,12 @@ from kilocam.rtsp.depacketize import AccessUnit, UnitKind, format_parameters
 from kilocam.rtsp.depacketize_nal import MAX_ACCESS_UNIT, NalDepacketizer, sprop_nals
 
 _AGGREGATE, _FRAGMENT, _PACI = 48, 49, 50
-_SPROPS = {
+H265_SPROPS = {
     "sprop-vps": H265Kind.VPS,
     "sprop-sps": H265Kind.SPS,
     "sprop-pps": H265Kind.PPS,
 }
+"""SDP parameters of an H.265 medium, and what they hold (RFC 7798 section 7.1)."""
 
 
 def has_decoding_order_numbers(fmtp: str) -> bool:
@@ -43,7 +44,7 @@ def h265_parameter_sets(fmtp: str) -> tuple[bytes, ...]:
     """
     said = format_parameters(fmtp)
     sets: list[bytes] = []
-    for name, kind in _SPROPS.items():
+    for name, kind in H265_SPROPS.items():
         nals = sprop_nals(said.get(name, ""))
         found = [nal for nal in nals if _is_readable(nal, kind)]
         if not found:

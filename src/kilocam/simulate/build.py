@@ -4,9 +4,10 @@ from base64 import b64encode
 from collections import deque
 from collections.abc import Iterable, Sequence
 
-from kilocam.bitstream import H265Kind, h265_kind
+from kilocam.bitstream import h265_kind
 from kilocam.media import FileSample, FileTrack, MediaFile
 from kilocam.rtsp import (
+    H265_SPROPS,
     Description,
     SdpMedia,
     build_sdp,
@@ -19,8 +20,6 @@ from kilocam.simulate.errors import SimulateError
 
 _VIDEO_TYPE, _AUDIO_TYPE = 96, 97
 _SPS, _PPS = 7, 8
-_SPROPS = {"sprop-vps": H265Kind.VPS, "sprop-sps": H265Kind.SPS, "sprop-pps": H265Kind.PPS}
-"""SDP parameters of H.265 (RFC 7798 section 7.1)."""
 _MARKER = 0x80
 
 
@@ -111,7 +110,7 @@ def _picture_packets(
 ) -> list[tuple[int, int, bytes]]:
     units = sample.units
     if video.codec == "h265":
-        whole = set(_SPROPS.values()) <= {h265_kind(unit) for unit in units}
+        whole = set(H265_SPROPS.values()) <= {h265_kind(unit) for unit in units}
     else:
         whole = {_SPS, _PPS} <= {unit[0] & 31 for unit in units}
     if sample.key and not whole:
@@ -170,7 +169,7 @@ def _h264_fmtp(video: FileTrack) -> str:
 def _h265_fmtp(video: FileTrack) -> str:
     sets = (
         (name, [unit for unit in video.parameter_sets if h265_kind(unit) == kind])
-        for name, kind in _SPROPS.items()
+        for name, kind in H265_SPROPS.items()
     )
     return "; ".join(f"{name}={_base64(units)}" for name, units in sets)
 

@@ -3,6 +3,7 @@
 import base64
 
 import pytest
+from tests.fakes.nal_packets import Packets, gather, shape
 
 from kilocam.rtsp.depacketize import AccessUnit
 from kilocam.rtsp.depacketize_h264 import (
@@ -22,8 +23,6 @@ P = b"\x41\x9a" + b"\x81\x22" * 40
 P_REST = b"\x41\x4a" + b"\x83\x23" * 40
 IDR_REST = b"\x65\x48" + b"\x83\x24" * 40
 
-Packets = list[tuple[bytes, int, bool]]
-
 
 def sent(nals: list[bytes], ts: int, size: int = 60) -> Packets:
     """An access unit's packets: payload, timestamp, marker."""
@@ -36,20 +35,7 @@ def read(
     missing: frozenset[int] = frozenset(),
     depacketizer: H264Depacketizer | None = None,
 ) -> list[AccessUnit]:
-    reader = depacketizer or H264Depacketizer(0)
-    units: list[AccessUnit] = []
-    lost = 0
-    for number, (payload, ts, marker) in enumerate(packets):
-        if number in missing:
-            lost += 1
-            continue
-        units += reader.push(payload, ts, marker=marker, lost=lost)
-        lost = 0
-    return units + reader.flush()
-
-
-def shape(units: list[AccessUnit]) -> list[tuple[int, tuple[bytes, ...], bool]]:
-    return [(unit.ts, unit.units, unit.damaged) for unit in units]
+    return gather(depacketizer or H264Depacketizer(0), packets, missing)
 
 
 def test_nal_units_come_out_as_they_went_in() -> None:

@@ -4,6 +4,7 @@ import base64
 from pathlib import Path
 
 import pytest
+from tests.fakes.nal_packets import Packets, gather, shape
 
 from kilocam.core import Track
 from kilocam.rtsp.depacketize import AccessUnit, UnitKind
@@ -29,8 +30,6 @@ IDR, IDR_REST = slice_of(19), slice_of(19, first=False)
 CRA, BLA = slice_of(21), slice_of(16)
 P, P_REST, TRAIL_N = slice_of(1), slice_of(1, first=False), slice_of(0)
 
-Packets = list[tuple[bytes, int, bool]]
-
 
 def sent(nals: list[bytes], ts: int, size: int = 60) -> Packets:
     payloads = packetize_h265(nals, size)
@@ -42,20 +41,7 @@ def read(
     missing: frozenset[int] = frozenset(),
     depacketizer: H265Depacketizer | None = None,
 ) -> list[AccessUnit]:
-    reader = depacketizer or H265Depacketizer(0)
-    units: list[AccessUnit] = []
-    lost = 0
-    for number, (payload, ts, marker) in enumerate(packets):
-        if number in missing:
-            lost += 1
-            continue
-        units += reader.push(payload, ts, marker=marker, lost=lost)
-        lost = 0
-    return units + reader.flush()
-
-
-def shape(units: list[AccessUnit]) -> list[tuple[int, tuple[bytes, ...], bool]]:
-    return [(unit.ts, unit.units, unit.damaged) for unit in units]
+    return gather(depacketizer or H265Depacketizer(0), packets, missing)
 
 
 def sprops(vps: bytes, sps: bytes, pps: bytes) -> str:

@@ -13,7 +13,7 @@ from kilocam.media import (
     draw_pattern,
     encode_media,
 )
-from kilocam.rtsp import StreamReader, frame, parse_sdp
+from kilocam.rtsp import SdpMedia, StreamReader, frame, parse_sdp
 from kilocam.simulate.build import build_content, describe
 from kilocam.simulate.content import Block, stamp
 from kilocam.simulate.errors import SimulateError
@@ -67,14 +67,8 @@ def h265_track(*, sets_inside: bool) -> FileTrack:
     )
 
 
-@pytest.mark.parametrize("sets_inside", [True, False])
-def test_h265_is_sent_with_its_parameter_sets_in_front_of_key_frames(sets_inside: bool) -> None:
-    video = h265_track(sets_inside=sets_inside)
-    content = build_content(MediaFile(name="new", video=video, audio=None))
-    medium = parse_sdp(describe(content).sdp).media[0]
-    assert medium.codec == "h265"
-    assert medium.fmtp == "sprop-vps=QAF2; sprop-sps=QgFz; sprop-pps=RAFw"
-    track = Track(
+def track_of(medium: SdpMedia) -> Track:
+    return Track(
         index=0,
         media="video",
         codec=medium.codec,
@@ -85,8 +79,17 @@ def test_h265_is_sent_with_its_parameter_sets_in_front_of_key_frames(sets_inside
         rtcp_channel=1,
         fmtp=medium.fmtp,
     )
+
+
+@pytest.mark.parametrize("sets_inside", [True, False])
+def test_h265_is_sent_with_its_parameter_sets_in_front_of_key_frames(sets_inside: bool) -> None:
+    video = h265_track(sets_inside=sets_inside)
+    content = build_content(MediaFile(name="new", video=video, audio=None))
+    medium = parse_sdp(describe(content).sdp).media[0]
+    assert medium.codec == "h265"
+    assert medium.fmtp == "sprop-vps=QAF2; sprop-sps=QgFz; sprop-pps=RAFw"
     wire = b"".join(frame(0, data) for block in content.blocks for _, data in stamped(block))
-    reader = StreamReader([track])
+    reader = StreamReader([track_of(medium)])
     first, second = [*reader.feed(wire), *reader.flush()]
     assert first.units == (*video.parameter_sets, video.samples[0].units[-1])
     assert second.units == video.samples[1].units
@@ -165,18 +168,7 @@ def test_the_packets_give_back_the_same_slices_and_times() -> None:
     content = build_content(media)
     wire = b"".join(frame(0, data) for block in content.blocks for _, data in stamped(block))
     medium = parse_sdp(describe(content).sdp).media[0]
-    track = Track(
-        index=0,
-        media="video",
-        codec=medium.codec,
-        payload_type=medium.payload_type,
-        clock_rate=90_000,
-        channels=1,
-        rtp_channel=0,
-        rtcp_channel=1,
-        fmtp=medium.fmtp,
-    )
-    reader = StreamReader([track])
+    reader = StreamReader([track_of(medium)])
     units = [*reader.feed(wire), *reader.flush()]
     samples = media.video.samples
     assert [slices(unit.units) for unit in units] == [slices(sample.units) for sample in samples]
