@@ -136,7 +136,7 @@ class Stream:
         """Keep what has come and was not read yet, say farewell (TEARDOWN, once: quirk 10)."""
         try:
             with contextlib.suppress(ConnectFailed):
-                self._read(self._heard_us, memoryview(bytearray(_LAST_READ_BYTES)))
+                self._read_rest(self._heard_us)
             self._end(self._heard_us)
         except Exception:
             log.exception(_SURPRISE, self.session.tenant, self.session.camera)
@@ -166,6 +166,9 @@ class Stream:
                 GapCause.SILENT, f"nothing came for {SILENCE_US // 1_000_000} s; connecting anew"
             )
         return received
+
+    def _read_rest(self, now_us: int) -> None:
+        self._read(now_us, memoryview(bytearray(_LAST_READ_BYTES)))
 
     def _take(self, data: bytes, now_us: int) -> None:
         self._heard_us = now_us
@@ -274,6 +277,8 @@ class Stream:
         except BlockingIOError:
             sent = 0
         except OSError as error:
+            # What came since this turn's read, before the camera's reset, is still in the kernel.
+            self._read_rest(now_us)
             raise ConnectFailed(GapCause.ENDED, f"the connection broke: {error.strerror}") from None
         # What a full send buffer cut short must go on, or the framing is lost.
         self._unsent = data[sent:]

@@ -45,6 +45,8 @@ class Wire:
         self.room = 1 << 30
         self.capacity = capacity
         self.hung_up = self.closed = False
+        self.reset_after = b""
+        """What still comes before a reset, between the turn's read and its send."""
 
     def recv_into(self, buffer: memoryview) -> int:
         if not self.coming:
@@ -59,6 +61,9 @@ class Wire:
         return taken
 
     def send(self, data: bytes) -> int:
+        if self.reset_after:
+            self.coming.append(self.reset_after)
+            raise ConnectionResetError(104, "Connection reset by peer")
         if not self.room:
             raise BlockingIOError
         taken = min(self.room, len(data))

@@ -121,6 +121,15 @@ def test_a_keep_alive_that_found_no_room_is_sent_when_there_is_some() -> None:
     assert played.wire.sent.count(b"RTSP/1.0\r\nCSeq: ") == 1
 
 
+def test_what_came_before_a_reset_is_kept_though_our_report_met_the_reset_first() -> None:
+    played, camera = Played(), Camera()
+    played.turn(camera.gop(5))
+    played.wire.reset_after = camera.gop(5)
+    assert not played.turn(after_us=REPORT_US + SECOND)
+    assert [failure.cause for failure in played.ends] == [GapCause.ENDED]
+    assert sum(piece.packets for piece in played.sink.pieces) == len(camera.sent)
+
+
 def test_a_farewell_follows_what_was_cut_short() -> None:
     played = Played()
     played.wire.room = 5
