@@ -233,9 +233,10 @@ def test_events_are_shown_as_they_come_and_their_pictures_play(
     assert shown.number in numbers_near(house, start_us + 121_000_000, 4_000_000)
 
     search = signed_in.get_by_role("searchbox")
-    search.fill("truck at the hour")
+    search.fill("red truck at the hour")
     expect(cards).to_have_count(1)
     expect(cards.first.locator("b")).to_have_text("truck")  # where is said beside it, once
+    expect(signed_in.get_by_text("No result holds: red")).to_be_visible()
     search.fill("truck on 31 february")
     expect(signed_in.get_by_role("alert")).to_contain_text("there is no 31 february")
     expect(cards).to_have_count(0)
@@ -244,6 +245,27 @@ def test_events_are_shown_as_they_come_and_their_pictures_play(
     cards.first.get_by_role("link").click()
     expect(signed_in.get_by_role("heading", name="hour")).to_be_visible()
     assert grab(signed_in, "past").number is not None
+
+
+def test_a_clip_that_plays_is_left_in_peace_by_what_comes(signed_in: Page, house: House) -> None:
+    start_us = house.hour.truth.spec.start_us + 150_000_000
+    see(house, "boat", start_us)
+    page = signed_in.context.new_page()
+    page.goto(f"{house.url}/#/events")
+    cards = page.get_by_test_id("event")
+    expect(page.get_by_role("button", name="Play boat")).to_be_visible()
+    told = cards.locator("footer")
+    before = told.all_inner_texts()
+    page.get_by_role("button", name="Play boat").click()
+    clip = page.get_by_test_id("clip")
+    page.wait_for_function("video => video.currentTime > 0", arg=clip.element_handle())
+    see(house, "train", start_us + 3_000_000)
+    page.wait_for_timeout(2500)  # told within one, were it told
+    assert told.all_inner_texts() == before
+    clip.evaluate("video => { video.playbackRate = 8 }")
+    expect(cards).to_have_count(len(before) + 1, timeout=30_000)  # it comes when that has ended
+    expect(page.get_by_role("button", name="Play train")).to_be_visible()
+    page.close()
 
 
 def test_events_go_on_after_their_stream_was_refused_once(signed_in: Page, house: House) -> None:

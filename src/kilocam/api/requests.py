@@ -5,6 +5,7 @@ Query strings are never logged (a sign-in link is one), nor the capability in a 
 
 import logging
 import time
+from typing import TextIO
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -14,6 +15,12 @@ MEDIA = "/v1/media/"
 _BUCKETS = (0.005, 0.02, 0.1, 0.5, 2.0, 10.0)
 _QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
 _log = logging.getLogger(__name__)
+
+
+def spare_terminals(log: TextIO) -> None:
+    """On a terminal, say nothing of requests that went well: the sign-in link would scroll away."""
+    if log.isatty():
+        _log.setLevel(logging.WARNING)
 
 
 class RequestMeter:

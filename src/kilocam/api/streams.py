@@ -120,7 +120,7 @@ class EventStreams:
         self._listening += 1
         try:
             yield after, None
-            while True:
+            while not self._feed.ended:
                 try:
                     events = await self._feed.next(tenant, after, QUIET_S)
                 except Unavailable:

@@ -19,6 +19,7 @@ from kilocam.insight.insight import Insight
 from kilocam.insight.query import admits
 from kilocam.insight.seams import LookedWindow, SkippedWindow
 from kilocam.insight.values import (
+    Answer,
     CameraCounts,
     ChangeKind,
     Cursor,
@@ -35,6 +36,7 @@ __all__ = [
     "DAYS_AHEAD",
     "DAYS_BEHIND",
     "TOPIC",
+    "Answer",
     "Bell",
     "CameraCounts",
     "ChangeKind",

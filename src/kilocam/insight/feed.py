@@ -64,6 +64,13 @@ class Feed:
         self._insight = insight
         self._bell = bell
         self._channels: dict[str, _Channel] = {}
+        self.ended = False
+
+    def end(self) -> None:
+        """Let nobody wait any more: whoever does gets nothing, at once."""
+        self.ended = True
+        for channel in self._channels.values():
+            channel.news.set()
 
     async def __aenter__(self) -> "Feed":
         return self
@@ -92,7 +99,7 @@ class Feed:
                     while True:
                         news = channel.news
                         found = await self._after(tenant, channel, after)
-                        if found:
+                        if found or self.ended:
                             return found
                         await news.wait()
             return ()

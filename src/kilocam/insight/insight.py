@@ -10,6 +10,7 @@ from kilocam.insight.errors import Invalid, NotFound, insight_errors
 from kilocam.insight.query import Query, expand, parse_query
 from kilocam.insight.values import (
     LOOKED,
+    Answer,
     CameraCounts,
     Cursor,
     Event,
@@ -86,7 +87,7 @@ class Insight:
 
     async def search(
         self, tenant: str, text: str, wanted: EventFilter, *, limit: int = 20
-    ) -> tuple[Found, ...]:
+    ) -> Answer:
         """The events that fit a question in plain words best; `wanted` restricts them further.
 
         Raises:
@@ -101,8 +102,11 @@ class Insight:
             found = (
                 [] if narrowed is None else await self._find(transaction, tenant, query, narrowed)
             )
-        ranked = sorted(found, key=lambda each: (-each.score, -each.event.start_us, each.event.id))
-        return tuple(ranked[:limit])
+        found.sort(key=lambda each: (-each.score, -each.event.start_us, each.event.id))
+        best = tuple(found[:limit])
+        matched = frozenset[str]().union(*(each.matched for each in best))
+        unmatched = tuple(word for word in query.words if word not in matched)
+        return Answer(found=best, unmatched=unmatched)
 
     async def seen(self, tenant: str, cameras: Collection[str]) -> frozenset[str]:
         """Those of `cameras` of which an event or an account is left, removed ones too."""
@@ -159,8 +163,13 @@ class Insight:
                 _sql("search_like"), tenant, *bounds, list(query.words), CANDIDATES
             )
         return [
-            Found(event=(event := read_event(row)), score=query.score(event, row["hits"]))
+            Found(
+                event=(event := read_event(row)),
+                score=query.score(event, len(matched)),
+                matched=matched,
+            )
             for row in rows
+            for matched in (frozenset(row["matched"]),)
         ]
 
     async def _has_trigrams(self, transaction: Transaction) -> bool:

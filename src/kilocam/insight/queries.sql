@@ -184,11 +184,11 @@ group by camera, outcome order by camera, outcome;
 
 -- name: search
 -- The newest events that fit filters and, where words are all there is to go by, one of the words;
--- with the number of words that each holds.
+-- with the words that each holds.
 select id::text as id, start as start_us, ends as end_us, camera, class as label, still, score,
   box, best as best_us, changed,
-  (select count(*) from unnest($6::text[]) word
-   where document @@ plainto_tsquery('english', word)) as hits
+  array(select word from unnest($6::text[]) word
+        where document @@ plainto_tsquery('english', word)) as matched
 from event
 where tenant = $1 and ($2::text[] is null or camera = any($2))
   and ($3::text[] is null or class = any($3))
@@ -198,7 +198,8 @@ order by start desc limit $8;
 
 -- name: search_like
 -- The same for words that are misspelt, among the newest events that fit the filters; pg_trgm.
-select *, 1 as hits from (
+select *, array(select word from unnest($6::text[]) word
+                where word_similarity(word, words) >= 0.5) as matched from (
   select id::text as id, start as start_us, ends as end_us, camera, class as label, still, score,
     box, best as best_us, changed, words
   from event

@@ -99,6 +99,17 @@ class Found:
 
     event: Event
     score: float
+    matched: frozenset[str]
+    """The words of the question, beyond classes, cameras and times, that it holds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a search found, best first."""
+
+    found: tuple[Found, ...]
+    unmatched: tuple[str, ...]
+    """Words of the question that nothing found holds: it was answered without them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

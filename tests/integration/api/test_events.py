@@ -52,6 +52,7 @@ class House:
     sessions: Sessions
     windows: Windows
     installation: Installation
+    feed: Feed
 
     def headers(self, tenant: str = "default") -> dict[str, str]:
         who = Principal(tenant=tenant, role=Role.VIEWER, subject="user/test")
@@ -95,7 +96,7 @@ async def house(postgres: PostgresServer, tmp_path: Path) -> AsyncIterator[House
             mount(app, catalogue, identity.caller)
             mount_streams(app, feed, cameras, identity, translator)
             async with served(app) as url:
-                yield House(url, sessions, Windows(database, VERSION), installation)
+                yield House(url, sessions, Windows(database, VERSION), installation, feed)
 
 
 class served:  # noqa: N801 - reads as what it does
@@ -182,7 +183,7 @@ async def test_search_answers_with_footage(house: House) -> None:
     await house.fill()
     async with house.client() as client:
         answer = await client.post(
-            "/v1/search", json={"query": "a truck at the gate last 24 hours"}
+            "/v1/search", json={"query": "a blue truck at the gate last 24 hours"}
         )
         [found] = answer.json()["items"]
         nothing = await client.post(
@@ -191,6 +192,7 @@ async def test_search_answers_with_footage(house: House) -> None:
     assert set(found) == {
         "score", "kind", "camera", "start", "end", "title", "event_id", "snapshot_url", "clip_url",
     }  # fmt: skip
+    assert answer.json()["unmatched"] == ["blue"]
     assert (found["kind"], found["title"], found["camera"]) == ("event", "truck at gate", "gate")
     assert nothing.json()["items"] == []
 
@@ -350,6 +352,18 @@ async def test_a_removed_camera_is_known_as_long_as_an_event_of_it_is_listed(hou
         stream = sse(client, "/v1/events/stream?camera=gate")
         assert (await anext(stream)).event == {}
         await stream.aclose()
+
+
+async def test_whoever_listens_is_let_go_when_the_gateway_stops(house: House) -> None:
+    async with house.client() as client, asyncio.timeout(10):
+        stream = sse(client, "/v1/events/stream")
+        await anext(stream)
+        polling = asyncio.create_task(client.get("/v1/events/poll", params={"wait": 20}))
+        await asyncio.sleep(0.2)
+        assert not polling.done()
+        house.feed.end()
+        assert [told.event async for told in stream] == [{}]
+        assert (await polling).json()["items"] == []
 
 
 async def test_a_stream_of_who_signed_out_tells_nothing_more(house: House) -> None:

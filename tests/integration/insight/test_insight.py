@@ -61,11 +61,28 @@ async def test_filters_restrict(house: House, wanted: EventFilter, labels: list[
 )
 async def test_search_finds_by_plain_words(house: House, text: str, labels: list[str]) -> None:
     await fill(house)
-    found = await house.insight.search("default", text, ALL)
+    found = (await house.insight.search("default", text, ALL)).found
     assert sorted(each.event.label for each in found) == sorted(labels)
     scores = [each.score for each in found]
     assert scores == sorted(scores, reverse=True)
     assert all(0 < score <= 1 for score in scores)
+
+
+@pytest.mark.parametrize(
+    ("text", "unmatched"),
+    [
+        ("dog", ()),
+        ("red dog at street-9", ("red", "street-9")),
+        ("dooor", ()),
+        ("green dooor", ("green",)),
+        ("nothing of the kind", ("nothing", "kind")),
+    ],
+)
+async def test_words_that_nothing_found_holds_are_told(
+    house: House, text: str, unmatched: tuple[str, ...]
+) -> None:
+    await fill(house)
+    assert (await house.insight.search("default", text, ALL)).unmatched == unmatched
 
 
 async def test_pages_hold_still_while_events_come_in(house: House) -> None:

@@ -1,7 +1,26 @@
+import io
+import logging
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kilocam.api.requests import without_capability
+from kilocam.api.requests import spare_terminals, without_capability
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_requests_are_not_told_on_a_terminal(caplog: pytest.LogCaptureFixture) -> None:
+    log = logging.getLogger("kilocam.api.requests")
+    with caplog.at_level(logging.INFO, log.name):
+        spare_terminals(io.StringIO())
+        assert log.isEnabledFor(logging.INFO)
+        spare_terminals(Terminal())
+        assert not log.isEnabledFor(logging.INFO)
+        assert log.isEnabledFor(logging.WARNING)
 
 
 def test_a_capability_is_not_shown() -> None:

@@ -1,6 +1,7 @@
 """`kilocam export`, `verify` and `reader` on footage made by a generator."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,15 @@ def test_footage_is_exported_and_described(data: Path, tmp_path: Path) -> None:
     assert media.video is not None
     assert media.audio is not None
     assert len(media.video.samples) == 40
+
+
+def test_what_the_file_lacks_is_told_with_its_reason(data: Path, tmp_path: Path) -> None:
+    *_, gap, rest = exported(data, tmp_path / "out.mp4", 3, 30).splitlines()
+    times = [format_time(T0 + second * S)[:19] for second in (8, 16, 20, 30)]
+    part = re.compile(r"\.\d+Z")  # sound ends a little later than the pictures
+    assert part.sub("", gap) == f"missing: {times[0]} to {times[1]} (timed_out)"
+    assert part.sub("", rest) == f"missing: {times[2]} to {times[3]} (nothing is recorded)"
+    assert "missing" not in exported(data, tmp_path / "whole.mp4", 3, 6)
 
 
 def test_a_gap_is_named_by_its_cause(data: Path, tmp_path: Path) -> None:

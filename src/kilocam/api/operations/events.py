@@ -158,6 +158,9 @@ class ResultList(Model):
 
     items: list[ResultOut]
     next_cursor: None = None
+    unmatched: Annotated[
+        list[str], Field(description="Words of the question that no result holds.")
+    ]
 
 
 class AnalysisIn(Model):
@@ -270,8 +273,11 @@ class EventOperations:
             from_us=given.start,
             to_us=given.end,
         )
-        found = await self._insight.search(caller.tenant, given.query, wanted, limit=given.limit)
-        return ResultList(items=[_result(each.event, each.score) for each in found])
+        answer = await self._insight.search(caller.tenant, given.query, wanted, limit=given.limit)
+        return ResultList(
+            items=[_result(each.event, each.score) for each in answer.found],
+            unmatched=list(answer.unmatched),
+        )
 
     async def analysis(self, caller: Caller, given: AnalysisIn) -> AnalysisOut:
         """The accounts."""

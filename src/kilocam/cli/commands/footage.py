@@ -12,8 +12,10 @@ from kilocam.cli.installation import Installation
 from kilocam.core import (
     CameraKey,
     ConfigError,
+    Gap,
     KilocamError,
     PieceFlag,
+    Span,
     check_id,
     format_time,
     parse_time,
@@ -33,6 +35,9 @@ from kilocam.record import (
 )
 
 FILE = click.Path(path_type=Path, dir_okay=False)
+_MOST_TOLD = 20
+_SLACK_US = 1_000_000
+"""A range does not begin and end on a picture."""
 
 
 def installation(data: Path, config: Path | None) -> Installation:
@@ -89,25 +94,50 @@ def export(
         raise ConfigError(f"output file {output} exists; remove it or choose another name")
     found = installation(data, config)
     archive = Archive(found.footage, SocketLiveView(sorted(found.data.run.glob("*.sock"))))
-    _check_recorded(archive, wanted)
-    for line in _told(write_mp4(Library(archive), wanted, output)):
+    spans, gaps = archive.coverage(wanted.key, wanted.from_us, wanted.to_us)
+    if not spans:
+        raise _nothing(archive, wanted, gaps)
+    for line in [
+        *_told(write_mp4(Library(archive), wanted, output)),
+        *_missing(wanted, spans, gaps),
+    ]:
         click.echo(line)
 
 
-def _check_recorded(archive: Archive, wanted: Range) -> None:
-    """Say why there is nothing, where there is nothing."""
-    spans, gaps = archive.coverage(wanted.key, wanted.from_us, wanted.to_us)
-    if spans:
-        return
+def _nothing(archive: Archive, wanted: Range, gaps: list[Gap]) -> ExportError:
+    """Why there is nothing."""
     what = f"camera {wanted.key}: nothing is recorded"
     if gaps:
-        causes = sorted({f"{gap.cause}: {gap.detail}" if gap.detail else gap.cause for gap in gaps})
-        raise ExportError(f"{what} in this range ({'; '.join(causes)}); choose another range")
+        causes = sorted({_why(gap) for gap in gaps})
+        return ExportError(f"{what} in this range ({'; '.join(causes)}); choose another range")
     known = archive.keys()
     if wanted.key not in known:
         names = ", ".join(map(str, known[:10])) or "none"
-        raise ExportError(f"{what}; check the name, footage exists of: {names}")
-    raise ExportError(f"{what} in this range; choose another range")
+        return ExportError(f"{what}; check the name, footage exists of: {names}")
+    return ExportError(f"{what} in this range; choose another range")
+
+
+def _missing(wanted: Range, spans: list[Span], gaps: list[Gap]) -> list[str]:
+    """What of the range is not in the file, and why."""
+    missing = [(gap.start_us, gap.end_us, _why(gap)) for gap in gaps]
+    known = [(each.start_us, each.end_us) for each in spans]
+    known += [(each.start_us, each.end_us) for each in gaps]
+    first, last = min(start for start, _ in known), max(end for _, end in known)
+    if first - wanted.from_us > _SLACK_US:
+        missing.insert(0, (wanted.from_us, first, "nothing is recorded"))
+    if wanted.to_us - last > _SLACK_US:
+        missing.append((last, wanted.to_us, "nothing is recorded"))
+    lines = [
+        f"missing: {format_time(start)} to {format_time(end)} ({why})"
+        for start, end, why in missing[:_MOST_TOLD]
+    ]
+    if len(missing) > _MOST_TOLD:
+        lines.append(f"missing: {len(missing) - _MOST_TOLD} more stretches")
+    return lines
+
+
+def _why(gap: Gap) -> str:
+    return f"{gap.cause}: {gap.detail}" if gap.detail else gap.cause
 
 
 def _told(done: Exported) -> list[str]:

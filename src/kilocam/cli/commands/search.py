@@ -33,9 +33,10 @@ def search(
     """Find QUERY, such as "person at gate yesterday", best first."""
     wanted = {"query": query, "from": start, "to": end, "cameras": list(cameras), "limit": limit}
     body = {name: value for name, value in wanted.items() if value not in (None, [])}
-    found = Client.of(server, token, data).call(
+    answer = Client.of(server, token, data).call(
         "POST", "/v1/search", query={"tenant": tenant}, body=body
-    )["items"]
+    )
+    found = answer["items"]
     if as_json:
         click.echo(json.dumps(found))
         return
@@ -43,3 +44,5 @@ def search(
         click.echo(f"{item['score']:.2f}  {item['start']}  {item['camera']:24} {item['title']}")
     if not found:
         click.echo("nothing was found")
+    elif answer["unmatched"]:
+        click.echo(f"no result holds: {', '.join(answer['unmatched'])}", err=True)

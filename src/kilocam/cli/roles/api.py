@@ -3,6 +3,7 @@
 import asyncio
 import json
 import socket
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
@@ -19,6 +20,7 @@ from kilocam.api.operations.footage import FootageOperations
 from kilocam.api.operations.links import LinkOperations
 from kilocam.api.operations.tokens import TokenOperations
 from kilocam.api.problems import Translator
+from kilocam.api.requests import spare_terminals
 from kilocam.api.streams import mount_streams
 from kilocam.bus import INSIGHTS, Bus
 from kilocam.cli.camera_figures import BoardReader
@@ -77,6 +79,7 @@ class _Server(uvicorn.Server):
 async def main(child: Child) -> None:
     """Serve until told to stop."""
     installation = Installation.from_json(child.config)
+    spare_terminals(sys.stderr)
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(
             Database(installation.shards, installation.database_secrets)
@@ -124,7 +127,7 @@ async def main(child: Child) -> None:
         )
         identity = Identity(fleet.tokens, sessions, limit)
         mount_streams(app, feed, cameras, identity, Translator(PROBLEMS))
-        await _serve(child, app)
+        await _serve(child, app, feed)
 
 
 def _bell(bus: Bus) -> Bell:
@@ -138,7 +141,7 @@ def _capability_keys(keyring: Keyring) -> CapabilityKeys:
     )
 
 
-async def _serve(child: Child, app: object) -> None:
+async def _serve(child: Child, app: object, feed: Feed) -> None:
     host, port = str(child.config["host"]), int(str(child.config["port"]))
     server = _Server(
         uvicorn.Config(
@@ -162,6 +165,7 @@ async def _serve(child: Child, app: object) -> None:
     await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
     for task in (listening, stopping):
         task.cancel()
+    feed.end()
     server.should_exit = True
     await serving
 

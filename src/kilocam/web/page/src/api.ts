@@ -120,15 +120,16 @@ export type Found = {
 export const events = (cursor: string | null): Promise<Page<Seen>> =>
   call(`/v1/events?limit=48${cursor ? `&cursor=${encodeURIComponent(cursor)}` : ""}`);
 
-export const search = async (query: string, signal: AbortSignal): Promise<Found[]> =>
-  (
-    await call<{ items: Found[] }>("/v1/search", {
-      method: "POST",
-      headers: { "content-type": "application/json" },
-      body: JSON.stringify({ query, limit: 48 }),
-      signal,
-    })
-  ).items;
+export const search = (
+  query: string,
+  signal: AbortSignal,
+): Promise<{ items: Found[]; unmatched: string[] }> =>
+  call("/v1/search", {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ query, limit: 48 }),
+    signal,
+  });
 
 const AGAIN_MS = 3000;
 const AGAIN_MOST_MS = 60_000; // whoever is refused for long asks seldom

@@ -16,7 +16,7 @@ type Card = {
   clip: string;
 };
 
-type List = { cards: Card[]; more: string | null };
+type List = { cards: Card[]; more: string | null; unmatched: string[] };
 
 async function newest(cursor: string | null): Promise<List> {
   const page = await events(cursor);
@@ -29,11 +29,12 @@ async function newest(cursor: string | null): Promise<List> {
     picture: seen.snapshot_url,
     clip: seen.clip_url,
   }));
-  return { cards, more: page.next_cursor };
+  return { cards, more: page.next_cursor, unmatched: [] };
 }
 
 async function found(query: string, signal: AbortSignal): Promise<List> {
-  const cards = (await search(query, signal)).map((hit) => ({
+  const answer = await search(query, signal);
+  const cards = answer.items.map((hit) => ({
     id: hit.event_id,
     camera: hit.camera,
     title: withoutPlace(hit.title, hit.camera),
@@ -42,7 +43,7 @@ async function found(query: string, signal: AbortSignal): Promise<List> {
     picture: hit.snapshot_url,
     clip: hit.clip_url,
   }));
-  return { cards, more: null };
+  return { cards, more: null, unmatched: answer.unmatched };
 }
 
 /** The camera is named beside it, as for the newest. */
@@ -54,6 +55,7 @@ export function Events() {
   const [list, setList] = useState<List | null>(null);
   const [trouble, setTrouble] = useState("");
   const [deeper, setDeeper] = useState(false); // older ones are shown: new ones must not push them
+  const [playing, setPlaying] = useState(""); // an event: new ones must not push it or change its clip
 
   const questions = useRef(0);
   const settled = useRef(0); // an answer to this question or one before it comes too late
@@ -79,6 +81,7 @@ export function Events() {
     const words = query.trim();
     settled.current = questions.current;
     setDeeper(false);
+    setPlaying("");
     if (!words) {
       show(newest(null));
       return;
@@ -92,7 +95,7 @@ export function Events() {
   }, [query, show]);
 
   useEffect(() => {
-    if (query.trim() || deeper) return;
+    if (query.trim() || deeper || playing) return;
     let timer = 0;
     const stop = followEvents(() => {
       if (timer) return;
@@ -105,7 +108,12 @@ export function Events() {
       clearTimeout(timer);
       stop();
     };
-  }, [query, deeper, show]);
+  }, [query, deeper, playing, show]);
+
+  const play = (id: string) => {
+    settled.current = questions.current;
+    setPlaying(id);
+  };
 
   const older = () => {
     if (!list?.more) return;
@@ -113,8 +121,8 @@ export function Events() {
     settled.current = questions.current;
     show(
       newest(list.more).then((next) => ({
+        ...next,
         cards: [...list.cards, ...next.cards],
-        more: next.more,
       })),
     );
   };
@@ -142,9 +150,12 @@ export function Events() {
           {query.trim() ? "Nothing was found." : "Nothing was seen yet; it appears here by itself."}
         </p>
       )}
+      {!!list?.cards.length && !!list.unmatched.length && (
+        <p class="note">No result holds: {list.unmatched.join(", ")}</p>
+      )}
       <div class="wall" data-testid="event-list">
         {list?.cards.map((card) => (
-          <EventCard key={card.id} card={card} />
+          <EventCard key={card.id} card={card} playing={card.id === playing} play={play} />
         ))}
       </div>
       {list?.more && (
@@ -156,8 +167,9 @@ export function Events() {
   );
 }
 
-function EventCard({ card }: { card: Card }) {
-  const [playing, setPlaying] = useState(false);
+type Playable = { card: Card; playing: boolean; play: (id: string) => void };
+
+function EventCard({ card, playing, play }: Playable) {
   const [come, setCome] = useState(false); // before, a box would be drawn on nothing
   const video = useRef<HTMLVideoElement>(null);
   useEffect(() => {
@@ -175,13 +187,13 @@ function EventCard({ card }: { card: Card }) {
             muted
             controls
             playsInline
-            onEnded={() => setPlaying(false)}
+            onEnded={() => play("")}
           />
         ) : (
           <button
             class={come ? "frame" : "frame awaited"}
             aria-label={`Play ${card.title}`}
-            onClick={() => setPlaying(true)}
+            onClick={() => play(card.id)}
           >
             <img
               src={`${card.picture}&width=480`}
