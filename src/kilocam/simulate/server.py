@@ -55,6 +55,7 @@ class Simulator:
         backlog: int = BACKLOG,
     ) -> None:
         self.ledger = Ledger()
+        self._saving = asyncio.Lock()
         self.credentials = credentials
         self.backlog = backlog
         self.clock: Clock = MonotonicClock()
@@ -143,16 +144,17 @@ class Simulator:
 
     async def save(self, path: Path) -> None:
         """Write the ledger as it is now, without holding up the cameras for long."""
-        for connection in self._connections:
-            connection.sample()
-        await asyncio.to_thread(self.ledger.save_contents, path.parent)
-        fresh = path.with_suffix(".fresh")
-        with fresh.open("w") as file:
-            for count, line in enumerate(self.ledger.lines()):
-                file.write(line)
-                if count % _LINES_AT_ONCE == 0:
-                    await asyncio.sleep(0)
-        fresh.rename(path)
+        async with self._saving:  # or two would write the same file
+            for connection in self._connections:
+                connection.sample()
+            await asyncio.to_thread(self.ledger.save_contents, path.parent)
+            fresh = path.with_suffix(".fresh")
+            with fresh.open("w") as file:
+                for count, line in enumerate(self.ledger.lines()):
+                    file.write(line)
+                    if count % _LINES_AT_ONCE == 0:
+                        await asyncio.sleep(0)
+            fresh.rename(path)
 
     # -- what connections need ------------------------------------------------------------------
 

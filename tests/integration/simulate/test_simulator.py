@@ -397,6 +397,15 @@ async def test_a_ledger_saved_while_playing_can_be_judged_by_another_process(
     assert len(span.hash) == 64
 
 
+async def test_a_ledger_saved_by_several_at_once_is_whole(
+    footage: MediaFile, tmp_path: Path
+) -> None:
+    path = tmp_path / "ledger.jsonl"
+    async with simulated(footage, count=200) as simulator:
+        await asyncio.gather(*(simulator.save(path) for _ in range(5)))
+        assert Ledger.load(path).cameras.keys() == simulator.ledger.cameras.keys()
+
+
 async def test_a_port_in_use_is_named(footage: MediaFile) -> None:
     async with simulated(footage) as simulator:
         fleet = SimulatedFleet(groups=[Group(source=footage)])
