@@ -154,7 +154,7 @@ async def test_a_frozen_child_is_killed_and_replaced(run_dir: Path, journal: Pat
 
 @pytest.mark.asyncio
 async def test_the_spare_of_a_child_that_speaks_again_goes(run_dir: Path, journal: Path) -> None:
-    limits = Limits(silence_s=6)
+    limits = Limits(silence_s=12)
     async with running(run_dir, [role("a", "steady", journal, limits)]) as supervisor:
         assert await supervisor.wait_ready()
         first = child(supervisor, "a").pid
