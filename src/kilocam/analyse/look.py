@@ -15,13 +15,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 
+from kilocam.analyse.colours import Pixels, colours_of, is_monochrome
 from kilocam.analyse.detector import THRESHOLD, Box, Detector
 from kilocam.analyse.difference import HEIGHT, WIDTH, Background, compare
 from kilocam.analyse.errors import FootageError
 from kilocam.analyse.pictures import Footage, Picture, PictureSource
 from kilocam.analyse.results import ObjectSeen, StageCount
 from kilocam.analyse.tracker import Tracker
-from kilocam.core import CameraKey, Window
+from kilocam.core import CameraKey, Detection, Window
 
 SAMPLE_US = 500_000
 """Between the pictures looked at in the rest of a window ..."""
@@ -251,7 +252,17 @@ class _Run:
         begun = self._stopwatch_ns()
         pixels = picture.rgb(self._detector.width, self._detector.height)
         aspect = picture.width / picture.height
-        found = self._detector.detect(pixels, aspect, picture.at_us)
+        found = _coloured(self._detector.detect(pixels, aspect, picture.at_us), pixels)
         self.tracker.step(found, picture.at_us, aspect)
         some = any(each.score >= THRESHOLD for each in found)
         self.count(stage, begun, seen=1, passed=int(some))
+
+
+def _coloured(found: list[Detection], pixels: Pixels) -> list[Detection]:
+    """With the colours of what was seen well; a picture of infra-red light has none."""
+    if not any(each.score >= THRESHOLD for each in found) or is_monochrome(pixels):
+        return found
+    return [
+        replace(each, colours=colours_of(pixels, each.box)) if each.score >= THRESHOLD else each
+        for each in found
+    ]

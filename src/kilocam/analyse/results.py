@@ -62,6 +62,8 @@ class ObjectSeen:
     """It has not moved for a while (a parked car)."""
     boxes: tuple[BoxAt, ...]
     """In order of time, at least one."""
+    colours: tuple[str, ...] = ()
+    """Its colours by all that was seen of it so far, the largest first; empty: none can be told."""
 
     @property
     def first_us(self) -> int:

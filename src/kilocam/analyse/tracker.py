@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
+from kilocam.analyse.colours import named
 from kilocam.analyse.detector import KIND_OF, THRESHOLD, iou
 from kilocam.analyse.results import Box, BoxAt, ObjectSeen, event_id
 from kilocam.core import CameraKey, Detection
@@ -58,6 +59,10 @@ class Track:
     reported_us: int = 0
     """When an earlier window last contributed to its event."""
     votes: dict[str, float] = field(default_factory=dict)
+    shades: dict[str, float] = field(default_factory=dict)
+    """The share of each colour, summed over the sights that told any."""
+    shaded: int = 0
+    """How many of those there were."""
     seen: list[BoxAt] = field(default_factory=list)
     """Sights in the window at hand."""
 
@@ -65,6 +70,11 @@ class Track:
     def label(self) -> str:
         """The label with most votes; the first by name of equals."""
         return min(self.votes, key=lambda label: (-self.votes[label], label))
+
+    @property
+    def colours(self) -> tuple[str, ...]:
+        """Those worth naming by all that was seen of it so far."""
+        return named({name: share / self.shaded for name, share in self.shades.items()})
 
     @property
     def still(self) -> bool:
@@ -105,6 +115,9 @@ class Track:
     def note(self, found: Detection) -> None:
         """Keep a sight for the window at hand."""
         self.votes[found.label] = self.votes.get(found.label, 0.0) + found.score
+        for name, share in found.colours.items():
+            self.shades[name] = self.shades.get(name, 0.0) + share
+        self.shaded += bool(found.colours)
         self.seen.append(BoxAt(at_us=found.at_us, box=found.box, score=found.score))
 
 
@@ -147,6 +160,7 @@ class Tracker:
                 event_id=track.event_id,
                 opens=track.opened_us == self.window_us,
                 label=track.label,
+                colours=track.colours,
                 still=track.still,
                 boxes=tuple(track.seen),
             )

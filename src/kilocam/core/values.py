@@ -1,6 +1,7 @@
 """The frozen values that cross rooms; times are microseconds since 1970 UTC."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import IntFlag, StrEnum
 from typing import NamedTuple
 
@@ -175,4 +176,6 @@ class Detection:
     score: float
     box: tuple[float, float, float, float]
     at_us: int
+    colours: Mapping[str, float] = field(default_factory=dict)
+    """The share of each in the object's picture; empty when it cannot be told."""
     track: int = 0

@@ -80,26 +80,29 @@ returning event::text as id;
 -- name: put_contribution
 -- What a window adds to one event.
 insert into contribution (tenant, camera, start, event, label, still, first, last, best, score, box,
-  sights)
-values ($1, $2, $3, $4::text::uuid, $5, $6, $7, $8, $9, $10, $11, $12);
+  sights, colours)
+values ($1, $2, $3, $4::text::uuid, $5, $6, $7, $8, $9, $10, $11, $12, $13);
 
 -- name: drop_events
 -- Events that are about to be made again.
 delete from event where tenant = $1 and id = any($2::text[]::uuid[])
 returning id::text as id, start as start_us, ends as end_us, class as label, score, camera,
-  box, best as best_us;
+  box, best as best_us, colours;
 
 -- name: fold_events
--- Events out of their contributions: label and stillness as last seen, the picture as best seen.
-insert into event (tenant, id, start, ends, camera, class, still, score, box, best, words)
+-- Events out of their contributions: label, colours and stillness as last seen (or told), the
+-- picture as best seen.
+insert into event (tenant, id, start, ends, camera, class, still, score, box, best, colours, words)
 select tenant, event, min(first), max(last), camera, (array_agg(label order by start desc))[1],
   (array_agg(still order by start desc))[1], max(score),
   (array_agg(box order by score desc, best))[1], (array_agg(best order by score desc, best))[1],
-  (array_agg(label order by start desc))[1] || ' ' || camera
+  coalesce((array_agg(colours order by start desc) filter (where colours <> ''))[1], ''),
+  concat_ws(' ', (array_agg(colours order by start desc) filter (where colours <> ''))[1],
+    (array_agg(label order by start desc))[1], camera)
 from contribution where tenant = $1 and event = any($2::text[]::uuid[])
 group by tenant, event, camera
 returning id::text as id, start as start_us, ends as end_us, class as label, score, camera,
-  box, best as best_us;
+  box, best as best_us, colours;
 
 -- name: tell
 -- What changed, to be published by control's relay.
@@ -135,7 +138,7 @@ where tenant = $1 and version = $3 and start >= $4 and camera in (
 -- name: events
 -- A page of events, newest first, after the last one of the page before.
 select id::text as id, start as start_us, ends as end_us, camera, class as label, still, score,
-  box, best as best_us, changed from event
+  box, best as best_us, colours, changed from event
 where tenant = $1 and ($2::text[] is null or camera = any($2))
   and ($3::text[] is null or class = any($3))
   and ($4::timestamptz is null or ends >= $4) and ($5::timestamptz is null or start < $5)
@@ -146,7 +149,7 @@ order by start desc, id desc limit $9;
 -- name: event
 -- One event.
 select id::text as id, start as start_us, ends as end_us, camera, class as label, still, score,
-  box, best as best_us, changed from event
+  box, best as best_us, colours, changed from event
 where tenant = $1 and id = $2::text::uuid order by start limit 1;
 
 -- name: sights
@@ -160,7 +163,7 @@ select pg_snapshot_xmin(pg_current_snapshot())::text::bigint;
 -- name: changes
 -- Events made or made again after a change, in the order of changes.
 select id::text as id, start as start_us, ends as end_us, camera, class as label, still, score,
-  box, best as best_us, changed from event
+  box, best as best_us, colours, changed from event
 where tenant = $1 and (changed, id) > ($2::bigint, $3::text::uuid)
   and changed < pg_snapshot_xmin(pg_current_snapshot())::text::bigint
 order by changed, id limit $4;
@@ -186,7 +189,7 @@ group by camera, outcome order by camera, outcome;
 -- The newest events that fit filters and, where words are all there is to go by, one of the words;
 -- with the words that each holds.
 select id::text as id, start as start_us, ends as end_us, camera, class as label, still, score,
-  box, best as best_us, changed,
+  box, best as best_us, colours, changed,
   array(select word from unnest($6::text[]) word
         where document @@ plainto_tsquery('english', word)) as matched
 from event
@@ -201,7 +204,7 @@ order by start desc limit $8;
 select *, array(select word from unnest($6::text[]) word
                 where word_similarity(word, words) >= 0.5) as matched from (
   select id::text as id, start as start_us, ends as end_us, camera, class as label, still, score,
-    box, best as best_us, changed, words
+    box, best as best_us, colours, changed, words
   from event
   where tenant = $1 and ($2::text[] is null or camera = any($2))
     and ($3::text[] is null or class = any($3))

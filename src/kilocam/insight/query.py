@@ -52,6 +52,7 @@ _SYNONYMS = {
     "kitten": "cat", "luggage": "suitcase", "rucksack": "backpack", "purse": "handbag",
     "traffic": "vehicle",
 }  # fmt: skip
+_SPELLINGS = {"gray": "grey"}
 _STOP_WORDS = """
     a an the at in on by of near to from with and or any all some is was were are there did do does
     who what when where which show me find see seen every camera cameras cam event events it that
@@ -130,7 +131,7 @@ def parse_query(text: str, *, cameras: Sequence[str], now_us: int) -> Query:
         if known is not None:
             labels.update(dict.fromkeys(GROUPS[known]))
         elif word not in _STOP:
-            others[word] = None
+            others[_SPELLINGS.get(word, word)] = None
     refuse_unread(others)
     return Query(
         labels=tuple(labels),

@@ -32,6 +32,8 @@ class ObjectSeen(Protocol):
     @property
     def label(self) -> str: ...  # noqa: D102
     @property
+    def colours(self) -> Sequence[str]: ...  # noqa: D102
+    @property
     def still(self) -> bool: ...  # noqa: D102
     @property
     def boxes(self) -> Sequence[BoxAt]:

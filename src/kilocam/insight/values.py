@@ -60,6 +60,8 @@ class Event:
     """The moment of that picture."""
     box: Box
     """Where the object is in it."""
+    colours: tuple[str, ...]
+    """Its colours, the largest first; empty: none could be told."""
     still: bool
     """It had not moved for a while when it was last seen."""
     changed: Cursor
@@ -166,6 +168,7 @@ def read_event(row: Row) -> Event:
         id=row["id"],
         camera=row["camera"],
         label=row["label"],
+        colours=tuple(row["colours"].split()),
         score=row["score"],
         start_us=row["start_us"],
         end_us=row["end_us"],

@@ -343,7 +343,7 @@ def _contribution(seen: ObjectSeen) -> tuple[object, ...]:
     first_us, last_us = seen.boxes[0].at_us, seen.boxes[-1].at_us
     return (
         seen.event_id, seen.label, seen.still, first_us, last_us, best.at_us, best.score, best.box,
-        sights,
+        sights, " ".join(seen.colours),
     )  # fmt: skip
 
 

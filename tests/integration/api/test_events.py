@@ -63,7 +63,8 @@ class House:
 
     async def fill(self) -> None:
         await self.windows.write(looked(0, seen(0, 0, score=0.9)))
-        await self.windows.write(looked(1, seen(0, 1), seen(1, 1, label="truck", score=0.6)))
+        truck = seen(1, 1, label="truck", score=0.6, colours=("white", "blue"))
+        await self.windows.write(looked(1, seen(0, 1, colours=("red",)), truck))
         await self.windows.skip([skipped(2), skipped(3, SkipReason.OVERLOAD)])
         await self.windows.write(looked(3, seen(3, 3, key=FOREIGN), key=FOREIGN))
 
@@ -135,6 +136,8 @@ async def test_events_have_the_shape_of_the_contract(house: House) -> None:
         "id": person["id"],
         "camera": "gate",
         "class": "person",
+        "colours": ["red"],
+        "title": "person in red at gate",
         "score": 0.9,
         "start": format_time(T0),
         "end": format_time(T0 + 3 * S),
@@ -183,7 +186,7 @@ async def test_search_answers_with_footage(house: House) -> None:
     await house.fill()
     async with house.client() as client:
         answer = await client.post(
-            "/v1/search", json={"query": "a blue truck at the gate last 24 hours"}
+            "/v1/search", json={"query": "a blue wooden truck at the gate last 24 hours"}
         )
         [found] = answer.json()["items"]
         nothing = await client.post(
@@ -192,8 +195,10 @@ async def test_search_answers_with_footage(house: House) -> None:
     assert set(found) == {
         "score", "kind", "camera", "start", "end", "title", "event_id", "snapshot_url", "clip_url",
     }  # fmt: skip
-    assert answer.json()["unmatched"] == ["blue"]
-    assert (found["kind"], found["title"], found["camera"]) == ("event", "truck at gate", "gate")
+    assert answer.json()["unmatched"] == ["wooden"]
+    assert (found["kind"], found["title"], found["camera"]) == (
+        "event", "white and blue truck at gate", "gate",
+    )  # fmt: skip
     assert nothing.json()["items"] == []
 
 

@@ -35,6 +35,7 @@ def seen(
     ordinal: int = 0,
     label: str = "person",
     score: float = 0.75,
+    colours: tuple[str, ...] = (),
 ) -> ObjectSeen:
     """What window `at` adds to the event that window `opened_in` opened."""
     start = window_at(at, key).start_us
@@ -43,6 +44,7 @@ def seen(
         opens=opened_in == at,
         label=label,
         still=False,
+        colours=colours,
         boxes=(
             BoxAt(at_us=start, box=(0.1, 0.2, 0.25, 0.5), score=score),
             BoxAt(at_us=start + S, box=(0.5, 0.2, 0.25, 0.5), score=score / 2),

@@ -68,6 +68,23 @@ async def test_search_finds_by_plain_words(house: House, text: str, labels: list
     assert all(0 < score <= 1 for score in scores)
 
 
+async def test_colours_are_those_last_told_and_searched_by_name(house: House) -> None:
+    await house.windows.write(looked(0, seen(0, 0, label="car", colours=("grey",))))
+    await house.windows.write(looked(2, seen(0, 2, label="car")))
+    await house.windows.write(looked(1, seen(0, 1, label="car", colours=("red", "black"))))
+    await house.windows.write(looked(3, seen(3, 3, label="car", colours=("white",), score=0.95)))
+    await house.windows.write(looked(4, seen(4, 4, label="car", score=0.99)))
+    events = (await house.insight.events("default", ALL)).items
+    assert [event.colours for event in events] == [(), ("white",), ("red", "black")]
+    for text, first in (("red car", 2), ("a white car at the gate", 1), ("black", 2)):
+        answer = await house.insight.search("default", text, ALL)
+        assert answer.found[0].event == events[first]
+        assert answer.unmatched == ()
+    reds = await house.insight.events("default", EventFilter(text="red"))
+    assert reds.items == (events[2],)
+    assert (await house.insight.search("default", "gray car", ALL)).unmatched == ("grey",)
+
+
 @pytest.mark.parametrize(
     ("text", "unmatched"),
     [

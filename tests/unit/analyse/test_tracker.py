@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 from kilocam.analyse.results import ObjectSeen, event_id
 from kilocam.analyse.tracker import MAX_TRACKS, Tracker
 from kilocam.core import CameraKey, Detection
@@ -49,6 +51,17 @@ def test_a_doubtful_sight_opens_an_event_only_when_it_is_seen_again() -> None:
 
     _step(tracker, 0.5, _see(0.1, at=0.5, score=0.45))
     assert len(_only(tracker).boxes) == 2
+
+
+def test_an_object_has_the_colours_of_most_of_its_sights() -> None:
+    tracker = _tracker()
+    for second, shares in enumerate(({"red": 0.6}, {"green": 0.3}, {}, {"red": 0.5, "blue": 0.4})):
+        _step(tracker, second / 2, replace(_see(0.1, at=second / 2), colours=shares))
+    # A third of 1.1 is red; green and blue, each told once, come to less than is worth naming.
+    assert _only(tracker).colours == ("red",)
+    tracker.begin(2 * S)
+    _step(tracker, 2, _see(0.1, at=2))
+    assert _only(tracker).colours == ("red",)
 
 
 def test_a_doubtful_sight_that_is_not_seen_again_is_forgotten() -> None:

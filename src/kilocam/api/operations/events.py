@@ -55,6 +55,10 @@ class EventOut(Model):
     id: str
     camera: str
     label: Annotated[str, Field(alias="class")]
+    colours: Annotated[
+        list[str], Field(description="The largest first; a person's are of clothes.")
+    ]
+    title: str
     score: float
     start: str
     end: str
@@ -334,6 +338,8 @@ def event_out(event: Event) -> EventOut:
         id=event.id,
         camera=event.camera,
         label=event.label,
+        colours=list(event.colours),
+        title=title(event),
         score=round(event.score, 4),
         start=format_time(event.start_us),
         end=format_time(event.end_us),
@@ -345,6 +351,18 @@ def event_out(event: Event) -> EventOut:
         snapshot_url=snapshot_url(event),
         clip_url=clip_url(event),
     )
+
+
+def title(event: Event) -> str:
+    """`red car at gate`, `person in black and blue at gate`."""
+    colours = " and ".join(event.colours)
+    if not colours:
+        what = event.label
+    elif event.label == "person":
+        what = f"{event.label} in {colours}"
+    else:
+        what = f"{colours} {event.label}"
+    return f"{what} at {event.camera}"
 
 
 def snapshot_url(event: Event) -> str:
@@ -369,7 +387,7 @@ def _result(event: Event, score: float) -> ResultOut:
         camera=event.camera,
         start=format_time(event.start_us),
         end=format_time(event.end_us),
-        title=f"{event.label} at {event.camera}",
+        title=title(event),
         event_id=event.id,
         snapshot_url=snapshot_url(event),
         clip_url=clip_url(event),

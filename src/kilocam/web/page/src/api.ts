@@ -98,7 +98,7 @@ export type Box = [number, number, number, number];
 export type Seen = {
   id: string;
   camera: string;
-  class: string;
+  title: string;
   score: number;
   start: string;
   end: string;

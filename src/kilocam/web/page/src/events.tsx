@@ -23,7 +23,7 @@ async function newest(cursor: string | null): Promise<List> {
   const cards = page.items.map((seen) => ({
     id: seen.id,
     camera: seen.camera,
-    title: seen.class,
+    title: withoutPlace(seen.title, seen.camera),
     start: seen.start,
     box: seen.box,
     picture: seen.snapshot_url,
