@@ -221,11 +221,23 @@ class Bus:
         return Bucket(self._connection, self._publisher, name, kind)
 
     def leases(
-        self, name: str, *, holder: str, ttl_s: float = 10.0, partitions: int = PARTITIONS
+        self,
+        name: str,
+        *,
+        holder: str,
+        heir_of: str = "",
+        ttl_s: float = 10.0,
+        partitions: int = PARTITIONS,
     ) -> LeaseSet:
         """Leases of partitions; ask for them before entering."""
-        bucket = self.bucket(f"leases_{name}", Mark)
-        return LeaseSet(bucket, holder=holder, ttl_s=ttl_s, partitions=partitions, edge=self._edge)
+        return LeaseSet(
+            self.bucket(f"leases_{name}", Mark),
+            holder=holder,
+            heir_of=heir_of,
+            ttl_s=ttl_s,
+            partitions=partitions,
+            edge=self._edge,
+        )
 
     def watch(self, metrics: Metrics) -> None:
         """Register the bus's metrics."""

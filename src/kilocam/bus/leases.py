@@ -3,7 +3,8 @@
 L1  A holder renews one key of its own; a partition's key names its holder and an epoch. So renewal
     costs one write per holder, not one per partition.
 L2  A holder is dead when its key has not changed for `ttl_s` by the *watcher's* monotonic clock and
-    a fresh look still finds it unchanged. Clocks of machines are never compared.
+    a fresh look still finds it unchanged. Clocks of machines are never compared. Or when it is the
+    one we are the heir of: whoever started us has seen it end.
 L3  A holder that could not renew for `ttl_s`, counted from when it *sent* its last acknowledged
     renewal, has lost all it held. Watchers count from when they saw that renewal, which is later;
     so it stops before anybody takes over.
@@ -85,19 +86,30 @@ class _Seen:
 
 
 class LeaseSet:
-    """One holder's view of the leases; use it as an asynchronous context."""
+    """One holder's view of the leases; use it as an asynchronous context.
+
+    Args:
+        bucket: where they are kept.
+        holder: who we are; `name` makes it unique.
+        heir_of: the `name` of a holder that is dead for sure; what it held is free at once.
+        ttl_s: so long without a sign of life, and a holder counts as dead.
+        partitions: how many there are.
+        edge: keeps our tasks going.
+    """
 
     def __init__(
         self,
         bucket: Bucket[Mark],
         *,
         holder: str,
+        heir_of: str = "",
         ttl_s: float,
         partitions: int,
         edge: Edge,
     ) -> None:
         self._bucket = bucket
         self._me = f"{holder}-{secrets.token_hex(4)}"
+        self._heir_of = heir_of
         self._ttl_s = ttl_s
         self._partitions = partitions
         self._names = {str(partition) for partition in range(partitions)}
@@ -112,6 +124,11 @@ class LeaseSet:
         self._changes: list[LeaseChange] = []
         self._changed = asyncio.Event()
         self._tasks: asyncio.Task[None] | None = None
+
+    @property
+    def name(self) -> str:
+        """Ours alone; a later holder that takes our place is the heir of it."""
+        return self._me
 
     @property
     def held(self) -> Mapping[int, int]:
@@ -227,6 +244,7 @@ class LeaseSet:
         now = time.monotonic()
         live = {name for name, seen in self._holders.items() if now - seen.at < self._ttl_s}
         live.add(self._me)
+        live.discard(self._heir_of)
         fair = math.ceil(self._partitions / len(live))
         self._ask_back(len(self._held) - fair, now)
         for partition in [p for p, held in self._held.items() if held.give_back_by <= now]:
@@ -266,6 +284,8 @@ class LeaseSet:
 
     async def _surely_dead(self, holder: str) -> bool:
         """A fresh look: we may have been frozen ourselves, with its renewals unread."""
+        if holder == self._heir_of:
+            return True
         entry = await self._bucket.get(f"holder.{holder}")
         seen = self._holders.get(holder)
         if entry is None or (seen is not None and seen.revision == entry.revision):

@@ -100,6 +100,10 @@ class DataDir:
         """What one recorder says of its cameras."""
         return self.run / f"{recorder}.cameras.json"
 
+    def lease(self, analyst: str) -> Path:
+        """By which name an analyst leases partitions, for the one that takes its place."""
+        return self.run / f"{analyst}.lease"
+
     def watermark(self, recorder: str) -> Path:
         """Up to where one recorder's windows are announced on the queue."""
         return self.root / f"announced-{recorder}.json"

@@ -173,3 +173,16 @@ async def test_holder_that_leaves_gives_back_and_may_be_asked_to(server: Server)
             back = [await a.next() for _ in range(2)]
             assert back == [Granted(p.partition, 3) for p in back]
         assert a.held == {}
+
+
+async def test_an_heir_takes_at_once_what_the_dead_one_held(server: Server) -> None:
+    first, second = Bus(server.target, [], name="a"), Bus(server.target, [], name="a")
+    dead = first.leases("test", holder="a", ttl_s=TTL_S, partitions=4)
+    heir = second.leases("test", holder="a", heir_of=dead.name, ttl_s=TTL_S, partitions=4)
+    assert heir.name != dead.name
+    async with first, second, dead:
+        assert {(await dead.next()).partition for _ in range(4)} == set(range(4))
+        async with heir:  # the other one still renews: nobody else would take all from it
+            granted = [await heir.next() for _ in range(4)]
+            assert {Granted(partition, 2) for partition in range(4)} == set(granted)
+            assert {await dead.next() for _ in range(4)} == {Revoked(n, 1) for n in range(4)}
