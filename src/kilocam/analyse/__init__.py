@@ -16,6 +16,7 @@ from kilocam.analyse.errors import (
     Refused,
     WorkerError,
 )
+from kilocam.analyse.gate import Learnt
 from kilocam.analyse.models import (
     DETECTOR,
     Manifest,
@@ -56,6 +57,7 @@ __all__ = [
     "Footage",
     "FootageError",
     "FootageSource",
+    "Learnt",
     "Manifest",
     "Model",
     "ModelError",

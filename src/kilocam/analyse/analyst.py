@@ -9,8 +9,10 @@ from collections import Counter
 from collections.abc import Mapping
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from kilocam.analyse.errors import FootageError, WorkerError
+from kilocam.analyse.gate import Learnt
 from kilocam.analyse.keeper import Keeper, KeeperOptions, Partition
 from kilocam.analyse.look import SAMPLE_US, SPARE_US, LookOutcome, LookTask
 from kilocam.analyse.memory import Memories
@@ -76,6 +78,7 @@ class Analyst:
         workers: Workers,
         options: AnalystOptions,
         clock: Clock,
+        learnt: Mapping[CameraKey, Learnt] = MappingProxyType({}),
     ) -> None:
         self._source = source
         self._footage = footage
@@ -83,7 +86,7 @@ class Analyst:
         self._workers = workers
         self._options = options
         self._clock = clock
-        self._scheduler = Scheduler(options.scheduler)
+        self._scheduler = Scheduler(options.scheduler, learnt)
         self._memories = Memories()
         self._partitions: dict[int, Partition] = {}
         self._patience = Patience(options.keep_s, options.again_s)
@@ -111,6 +114,10 @@ class Analyst:
             deepened=self._keeper.deepened,
             troubles=dict(self._patience.troubles),
         )
+
+    def learnt(self) -> dict[CameraKey, Learnt]:
+        """What is known of each camera, for the analyst that goes on from here."""
+        return self._scheduler.learnt()
 
     async def run(self) -> None:
         """Serve until cancelled."""

@@ -10,6 +10,7 @@ rate of looks.
 import math
 from bisect import bisect_left, insort
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 LEARNING = 5
@@ -19,8 +20,19 @@ LEVEL = 0.85
 MARGIN = 0.01
 """Of the logarithm, so that what never varies is never busy."""
 _FIRST = 64
+_TOLD = 32
 _HEARD = 8
 """Windows between two looks; of a longer time without a look nobody knows that it was quiet."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Learnt:
+    """What is known of a camera beyond its windows, for the analyst that comes after."""
+
+    active: bool = False
+    """The last look at it saw something."""
+    levels: tuple[float, ...] = ()
+    """What is quiet, as `RateGate.levels` has it."""
 
 
 def _short() -> deque[float]:
@@ -43,6 +55,18 @@ class RateGate:
     """... and in order of size."""
     _first: list[float] = field(default_factory=list)
     """The first windows heard of, in order of size; nobody has looked yet."""
+
+    @classmethod
+    def knowing(cls, levels: Sequence[float]) -> "RateGate":
+        """One that goes on from what another one had learnt (`levels`)."""
+        return cls(_learnt=deque(levels), _sorted=sorted(levels))
+
+    @property
+    def levels(self) -> tuple[float, ...]:
+        """What is quiet here, in few numbers: evenly spaced in what was learnt, by size."""
+        count = len(self._sorted)
+        few = min(count, _TOLD)
+        return tuple(round(self._sorted[(2 * n + 1) * count // (2 * few)], 3) for n in range(few))
 
     def busy(self, complexity: float) -> bool:
         """Whether a window of this complexity is worth a look."""

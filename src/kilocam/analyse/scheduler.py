@@ -18,11 +18,12 @@ Per camera, at any moment: looked + skipped + pending = offered. One look per ca
 import heapq
 from bisect import bisect_left, insort
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from types import MappingProxyType
 
-from kilocam.analyse.gate import RateGate
+from kilocam.analyse.gate import Learnt, RateGate
 from kilocam.analyse.results import PIPELINE, SkippedWindow, SkipReason, StageCount
 from kilocam.analyse.windows import Counts, Lane, Look, Pending, window_of
 from kilocam.bus import Position
@@ -102,8 +103,13 @@ class _Camera:
 class Scheduler:
     """Owns the offered windows of the cameras of its partitions."""
 
-    def __init__(self, options: SchedulerOptions) -> None:
+    def __init__(
+        self,
+        options: SchedulerOptions,
+        learnt: Mapping[CameraKey, Learnt] = MappingProxyType({}),
+    ) -> None:
         self._options = options
+        self._learnt = learnt
         self._cameras: dict[CameraKey, _Camera] = {}
         self._waiting: dict[float, list[tuple[int, CameraKey, int]]] = {}
         self._held: list[tuple[int, CameraKey, int]] = []
@@ -134,6 +140,13 @@ class Scheduler:
     def counts(self) -> dict[CameraKey, Counts]:
         """The account of each camera."""
         return {key: camera.counts for key, camera in self._cameras.items()}
+
+    def learnt(self) -> dict[CameraKey, Learnt]:
+        """What is known of each camera, for a scheduler that goes on from here."""
+        return {
+            key: Learnt(active=camera.active, levels=camera.gate.levels)
+            for key, camera in self._cameras.items()
+        }
 
     def drain_skipped(self) -> list[SkippedWindow]:
         """Windows skipped since the last call."""
@@ -242,11 +255,14 @@ class Scheduler:
         assert self._pending == sum(c.counts.pending for c in self._cameras.values())
 
     def _admit(self, key: CameraKey, now_us: int) -> _Camera:
+        known = self._learnt.get(key, Learnt())
         return _Camera(
             key=key,
             partition=key.partition,
             weight=self._options.weight(key),
             last_look_us=now_us - self._options.look_every_us,
+            gate=RateGate.knowing(known.levels),
+            active=known.active,
         )
 
     def _note_time(self, now_us: int) -> None:

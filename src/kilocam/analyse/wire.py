@@ -78,6 +78,8 @@ async def read_answer(stream: StreamReader) -> Answer:
 
 
 async def write_task(stream: StreamWriter, task: LookTask) -> None:
-    """Hand a task to a worker."""
+    """Hand a task to a worker; `ConnectionResetError` when it has gone."""
+    if stream.is_closing():  # uvloop would call this an error of ours
+        raise ConnectionResetError("the worker has closed its pipe")
     stream.write(encode(task))
     await stream.drain()

@@ -104,6 +104,10 @@ class DataDir:
         """By which name an analyst leases partitions, for the one that takes its place."""
         return self.run / f"{analyst}.lease"
 
+    def quiet(self, analyst: str) -> Path:
+        """What one analyst has learnt of its cameras' packets, for the one that comes after it."""
+        return self.root / f"quiet-{analyst}.json"
+
     def watermark(self, recorder: str) -> Path:
         """Up to where one recorder's windows are announced on the queue."""
         return self.root / f"announced-{recorder}.json"

@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from kilocam.bitstream import BitstreamError, parse_h265_sps, parse_sps
-from kilocam.core import Gap, Piece, Session, SystemClock
+from kilocam.core import Gap, GapCause, Piece, Session, SystemClock
 from kilocam.ingest.connect import TcpDialler, connect
 from kilocam.ingest.errors import ConnectFailed
 from kilocam.ingest.stream import Stream, reference_track
@@ -98,8 +98,14 @@ async def probe(url: str, *, seconds: float = _LISTEN_S) -> ProbeReport:
             await asyncio.wait_for(turns.run(), seconds)
     finally:
         stream.close()
-    if ends and not sink.pieces:
-        raise ends[0]
+    if not sink.pieces:
+        raise (
+            ends[0]
+            if ends
+            else ConnectFailed(
+                GapCause.SILENT, f"it plays, but nothing came in {seconds:g} s; listen longer"
+            )
+        )
     reader = StreamReader(session.tracks)
     units: list[AccessUnit] = []
     for piece in sink.pieces:

@@ -158,14 +158,15 @@ class Insight:
         rows = await transaction.fetch(
             _sql("search"), tenant, *bounds, list(query.words), only_words, CANDIDATES
         )
-        if not rows and only_words and await self._has_trigrams(transaction):
+        alike = not rows and only_words and await self._has_trigrams(transaction)
+        if alike:
             rows = await transaction.fetch(
                 _sql("search_like"), tenant, *bounds, list(query.words), CANDIDATES
             )
         return [
             Found(
                 event=(event := read_event(row)),
-                score=query.score(event, len(matched)),
+                score=query.score(event, 1) / 2 if alike else query.score(event, len(matched)),
                 matched=matched,
             )
             for row in rows

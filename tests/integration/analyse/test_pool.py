@@ -2,12 +2,14 @@
 
 import asyncio
 import os
+import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+import uvloop
 from tests.fakes.stored_footage import T0, Recording
 
 from kilocam.analyse.errors import FootageError, ModelError, WorkerError
@@ -16,7 +18,6 @@ from kilocam.analyse.models import models_directory
 from kilocam.analyse.pool import PoolOptions, WorkerPool, worker_command
 from kilocam.core import CameraKey, Window
 
-pytestmark = pytest.mark.asyncio
 FAULTY = Path(__file__).with_name("faulty_worker.py")
 
 
@@ -50,6 +51,22 @@ def _gone(pid: int) -> bool:
     return False
 
 
+def test_a_worker_that_died_while_it_had_nothing_to_do_is_replaced(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with _pool(tmp_path) as pool:
+            first = await _pid(pool)
+            os.kill(first, signal.SIGKILL)
+            async with asyncio.timeout(20):
+                while not _gone(first):
+                    await asyncio.sleep(0.01)
+            await asyncio.sleep(0.1)  # its pipe is seen to be closed
+            assert await _pid(pool) != first
+            assert pool.counts.crashed == 1
+
+    uvloop.run(story())  # the product's loop, which is stricter about closed pipes
+
+
+@pytest.mark.asyncio
 async def test_looks_are_answered_and_the_worker_is_kept_and_left_behind_by_nobody(
     tmp_path: Path,
 ) -> None:
@@ -60,12 +77,14 @@ async def test_looks_are_answered_and_the_worker_is_kept_and_left_behind_by_nobo
     assert _gone(first)
 
 
+@pytest.mark.asyncio
 async def test_looks_run_in_as_many_processes_as_asked_for(tmp_path: Path) -> None:
     async with _pool(tmp_path, PoolOptions(workers=2)) as pool:
         pids = await asyncio.gather(*(_pid(pool) for _ in range(6)))
     assert len(set(pids)) == 2
 
 
+@pytest.mark.asyncio
 async def test_who_waits_for_a_worker_gets_one_in_turn(tmp_path: Path) -> None:
     looks = [0, 0, 0, 0]
 
@@ -80,12 +99,14 @@ async def test_who_waits_for_a_worker_gets_one_in_turn(tmp_path: Path) -> None:
     assert max(looks) - min(looks) <= 1
 
 
+@pytest.mark.asyncio
 async def test_a_look_that_crashed_its_worker_is_done_by_another(tmp_path: Path) -> None:
     async with _pool(tmp_path) as pool:
         assert await _pid(pool, "crash-once") > 0
         assert (pool.counts.crashed, pool.counts.started) == (1, 2)
 
 
+@pytest.mark.asyncio
 async def test_a_look_that_crashes_twice_fails_and_the_next_camera_is_looked_at(
     tmp_path: Path,
 ) -> None:
@@ -97,6 +118,7 @@ async def test_a_look_that_crashes_twice_fails_and_the_next_camera_is_looked_at(
 
 
 @pytest.mark.parametrize("how", ["freeze", "hang"])
+@pytest.mark.asyncio
 async def test_a_look_beyond_its_deadline_kills_its_worker(tmp_path: Path, how: str) -> None:
     async with _pool(tmp_path, PoolOptions(workers=1, look_s=0.2)) as pool:
         before = await _pid(pool)
@@ -106,6 +128,7 @@ async def test_a_look_beyond_its_deadline_kills_its_worker(tmp_path: Path, how: 
         assert pool.counts.overdue == 2
 
 
+@pytest.mark.asyncio
 async def test_footage_that_cannot_be_read_harms_no_worker(tmp_path: Path) -> None:
     async with _pool(tmp_path) as pool:
         before = await _pid(pool)
@@ -114,6 +137,7 @@ async def test_footage_that_cannot_be_read_harms_no_worker(tmp_path: Path) -> No
         assert await _pid(pool) == before
 
 
+@pytest.mark.asyncio
 async def test_a_worker_is_replaced_after_its_looks(tmp_path: Path) -> None:
     async with _pool(tmp_path, PoolOptions(workers=1, max_looks=2)) as pool:
         pids = [await _pid(pool) for _ in range(4)]
@@ -123,6 +147,7 @@ async def test_a_worker_is_replaced_after_its_looks(tmp_path: Path) -> None:
     assert pool.counts.recycled == 2
 
 
+@pytest.mark.asyncio
 async def test_a_worker_that_has_grown_too_large_is_replaced(tmp_path: Path) -> None:
     async with _pool(tmp_path, PoolOptions(workers=1, max_rss_bytes=1)) as pool:
         first = await _pid(pool)
@@ -130,6 +155,7 @@ async def test_a_worker_that_has_grown_too_large_is_replaced(tmp_path: Path) -> 
         assert _gone(first)
 
 
+@pytest.mark.asyncio
 async def test_a_look_that_is_cancelled_frees_its_place(tmp_path: Path) -> None:
     async with _pool(tmp_path) as pool:
         with pytest.raises(TimeoutError):
@@ -138,6 +164,7 @@ async def test_a_look_that_is_cancelled_frees_its_place(tmp_path: Path) -> None:
         assert await _pid(pool) > 0
 
 
+@pytest.mark.asyncio
 async def test_a_missing_model_is_told_when_the_pool_starts() -> None:
     command = (sys.executable, str(FAULTY), "no-model")
     with pytest.raises(ModelError, match=r"model eye: it is not there; run tools/models\.py"):
@@ -145,6 +172,7 @@ async def test_a_missing_model_is_told_when_the_pool_starts() -> None:
             raise AssertionError
 
 
+@pytest.mark.asyncio
 async def test_a_real_worker_looks_at_a_real_street(busy: Recording) -> None:
     window = Window(tenant="default", camera="street", start_us=T0, end_us=T0 + 2_000_000)
     task = LookTask(
@@ -161,6 +189,7 @@ async def test_a_real_worker_looks_at_a_real_street(busy: Recording) -> None:
     assert sum(each.label == "person" for each in outcome.findings.objects) >= 3
 
 
+@pytest.mark.asyncio
 async def test_a_real_worker_without_its_model_says_so(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"No such file or directory; run tools/models\.py"):
         async with WorkerPool(worker_command(tmp_path), PoolOptions(workers=1)):

@@ -135,3 +135,15 @@ def test_once_looks_have_said_what_is_quiet_that_alone_is_remarkable_which_is_bu
     _hear(gate, [4e3] * 20)
     assert gate.remarkable(8e3)
     assert not gate.remarkable(4e3)
+
+
+def test_a_gate_goes_on_from_what_another_had_learnt() -> None:
+    before = _settled(4e3, 0.1)
+    assert 0 < len(before.levels) <= 32
+    after = RateGate.knowing(before.levels)
+    assert not after.busy(4e3)
+    assert after.busy(6e3)
+    assert not after.remarkable(4e3)
+    quiet = _noise(4e3, 0.1, 400, seed=2)
+    assert abs(sum(_hear(after, quiet)) - sum(_hear(before, quiet))) < 20
+    assert RateGate.knowing(RateGate().levels) == RateGate()

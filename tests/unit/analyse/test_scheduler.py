@@ -1,7 +1,9 @@
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 
+from kilocam.analyse.gate import Learnt
 from kilocam.analyse.results import SkipReason
 from kilocam.analyse.scheduler import LEAST_BACKLOG, Scheduler, SchedulerOptions
 from kilocam.analyse.windows import Lane, Look
@@ -38,10 +40,13 @@ class Desk:
     """A scheduler with a clock, so that tests read as stories."""
 
     def __init__(
-        self, weight: Callable[[CameraKey], float] = lambda _: 1.0, share: float = 0.2
+        self,
+        weight: Callable[[CameraKey], float] = lambda _: 1.0,
+        share: float = 0.2,
+        learnt: Mapping[CameraKey, Learnt] = MappingProxyType({}),
     ) -> None:
         options = SchedulerOptions(lookers=1, weight=weight, catch_up_share=share)
-        self.scheduler = Scheduler(options)
+        self.scheduler = Scheduler(options, learnt)
         self.now = 0.0
         self.positions = 0
 
@@ -544,3 +549,26 @@ def test_an_onset_of_a_camera_met_anew_passes_the_gate_once() -> None:
     desk.offer("a", 18, complexity=100.0, onset=500.0)
     gate = desk.scheduler.counts()[_key("a")].gate
     assert (gate.seen, gate.passed) == (10, 10)
+
+
+def test_of_a_camera_known_to_be_busy_what_nobody_looked_at_is_caught_up() -> None:
+    desk = Desk()
+    desk.offer("street", 0, complexity=100)
+    desk.settle(desk.must_take(), found=True)
+    after = Desk(learnt=desk.scheduler.learnt())
+    new = Desk()
+    for one in (after, new):
+        one.now = 60.0
+        for start in range(2, 60, 2):
+            one.offer("street", start, complexity=100)
+    assert len(after.drain()) == 29
+    assert len(new.drain()) < 10
+
+
+def test_of_a_camera_known_to_be_quiet_what_is_like_always_is_not_looked_at() -> None:
+    known = {_key("yard"): Learnt(levels=(4.5, 4.6, 4.7, 4.8, 4.9))}
+    desk = Desk(learnt=known)
+    desk.now = 60.0
+    for start in range(2, 60, 2):
+        desk.offer("yard", start, complexity=500 if start == 30 else 90)
+    assert desk.drain() == [58, 30, 28]

@@ -120,7 +120,8 @@ def test_verify_finds_one_altered_byte_and_names_camera_and_time(
     (file,) = log_files([data / "footage"])
     whole = CliRunner().invoke(verify, [str(file)])
     assert whole.exit_code == 0
-    assert whole.output.endswith(" records whole, 0 damaged\n")
+    assert whole.output.startswith("1 files, 0 damaged; ")
+    assert whole.output.endswith(" whole records in the undamaged ones\n")
     altered = tmp_path / file.name
     content = bytearray(file.read_bytes())
     content[len(content) // 2] ^= 1

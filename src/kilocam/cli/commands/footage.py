@@ -192,7 +192,8 @@ def verify(
             click.echo(_damage(result))
     if (key or start or end) and not wanted:
         _check_verified(chosen, key, damaged=bool(damaged))
-    click.echo(f"{len(looked)} files, {records} records whole, {damaged} damaged")
+    told = f"{len(looked)} files, {damaged} damaged"
+    click.echo(f"{told}; {records} whole records in the undamaged ones")
     if damaged:
         context.exit(1)
 

@@ -37,6 +37,8 @@ def search(
         "POST", "/v1/search", query={"tenant": tenant}, body=body
     )
     found = answer["items"]
+    if found and answer["unmatched"]:
+        click.echo(f"no result holds: {', '.join(answer['unmatched'])}", err=True)
     if as_json:
         click.echo(json.dumps(found))
         return
@@ -44,5 +46,3 @@ def search(
         click.echo(f"{item['score']:.2f}  {item['start']}  {item['camera']:24} {item['title']}")
     if not found:
         click.echo("nothing was found")
-    elif answer["unmatched"]:
-        click.echo(f"no result holds: {', '.join(answer['unmatched'])}", err=True)

@@ -38,6 +38,7 @@ from kilocam.bus import Bus, LeaseSet, Position
 from kilocam.cli.child import Child
 from kilocam.cli.installation import RECORDER, Installation
 from kilocam.cli.messages import SCHEMAS, bus_target
+from kilocam.cli.roles.quiet import recall, remember
 from kilocam.core import CameraKey, SystemClock
 from kilocam.database import Database, DatabaseError
 from kilocam.insight import Windows
@@ -48,6 +49,8 @@ _log = logging.getLogger(__name__)
 _RETRY_S = 1.0
 _MODELS_AGAIN_S = 15.0
 _REPORT_S = 1.0
+_REMEMBER_S = 60.0
+"""By then all our cameras have been met."""
 
 
 class ArchiveFootage:
@@ -128,11 +131,13 @@ async def _work(child: Child) -> None:
                     workers=pool,
                     options=AnalystOptions(scheduler=SchedulerOptions(lookers=workers)),
                     clock=SystemClock(),
+                    learnt=recall(installation.data.quiet(child.name)),
                 )
                 _show_metrics(child, analyst, pool, windows)
                 async with asyncio.TaskGroup() as group:
                     group.create_task(analyst.run())
                     group.create_task(_report(child, bus, analyst))
+                    group.create_task(_remember_on(analyst, installation.data.quiet(child.name)))
         finally:
             await pool.__aexit__()
 
@@ -146,6 +151,12 @@ def _leases(bus: Bus, child: Child, note: Path) -> LeaseSet:
     with suppress(OSError):
         note.write_text(leases.name)
     return leases
+
+
+async def _remember_on(analyst: Analyst, file: Path) -> None:
+    while True:
+        await asyncio.sleep(_REMEMBER_S)
+        await asyncio.to_thread(remember, file, analyst.learnt())
 
 
 async def _prepared(child: Child, windows: Windows) -> None:

@@ -151,7 +151,7 @@ export function Events() {
         </p>
       )}
       {!!list?.cards.length && !!list.unmatched.length && (
-        <p class="note">No result holds: {list.unmatched.join(", ")}</p>
+        <p class="hint">No result holds: {list.unmatched.join(", ")}</p>
       )}
       <div class="wall" data-testid="event-list">
         {list?.cards.map((card) => (
