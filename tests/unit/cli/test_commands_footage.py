@@ -120,8 +120,8 @@ def test_verify_finds_one_altered_byte_and_names_camera_and_time(
     (file,) = log_files([data / "footage"])
     whole = CliRunner().invoke(verify, [str(file)])
     assert whole.exit_code == 0
-    assert whole.output.startswith("1 files, 0 damaged; ")
-    assert whole.output.endswith(" whole records in the undamaged ones\n")
+    assert whole.output.startswith("1 files, 0 faults; ")
+    assert whole.output.endswith(" whole records in files without any\n")
     altered = tmp_path / file.name
     content = bytearray(file.read_bytes())
     content[len(content) // 2] ^= 1
@@ -169,7 +169,7 @@ def test_verify_names_a_mistyped_camera_in_damaged_files_too(data: Path, tmp_pat
     assert "check the name" in verified(data, "--camera=gate", str(tmp_path / "gone.kcw"))
     found = CliRunner().invoke(verify, ["--camera=gate", str(altered)])
     assert found.exit_code == 1
-    assert found.output.endswith(" damaged\n")
+    assert " faults; 0 whole records" in found.output
 
 
 def test_verify_refuses_a_range_in_which_nothing_is_stored(data: Path) -> None:

@@ -192,8 +192,8 @@ def verify(
             click.echo(_damage(result))
     if (key or start or end) and not wanted:
         _check_verified(chosen, key, damaged=bool(damaged))
-    told = f"{len(looked)} files, {damaged} damaged"
-    click.echo(f"{told}; {records} whole records in the undamaged ones")
+    told = f"{len(looked)} files, {damaged} faults"
+    click.echo(f"{told}; {records} whole records in files without any")
     if damaged:
         context.exit(1)
 
