@@ -10,6 +10,7 @@ from kilocam.core.errors import ConfigError, KilocamError
 from kilocam.core.ids import CameraKey, check_id
 from kilocam.core.times import (
     Microseconds,
+    format_duration,
     format_time,
     now_us,
     parse_duration,
@@ -47,6 +48,7 @@ __all__ = [
     "Track",
     "Window",
     "check_id",
+    "format_duration",
     "format_time",
     "now_us",
     "parse_duration",

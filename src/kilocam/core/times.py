@@ -58,6 +58,12 @@ def parse_duration(text: str) -> int:
     return sum(round(float(n) * _DURATION_US[u]) for n, u in parts)
 
 
+def format_duration(duration_us: int) -> str:
+    """`30d`, `36h`, `90s`: in the largest of days, hours, minutes and seconds that is whole."""
+    unit = next((u for u in "dhms" if duration_us % _DURATION_US[u] == 0), "ms")
+    return f"{duration_us // _DURATION_US[unit]}{unit}"
+
+
 def parse_size(text: str) -> int:
     """Bytes of `500MB` (powers of 1000) or `2TiB` (powers of 1024)."""
     match = _SIZE.fullmatch(text)

@@ -8,6 +8,7 @@ from kilocam.core import (
     CameraKey,
     ConfigError,
     check_id,
+    format_duration,
     format_time,
     parse_duration,
     parse_size,
@@ -33,6 +34,13 @@ def test_offsets_are_understood_and_naive_times_refused() -> None:
 def test_times_at_the_end_of_the_calendar_are_refused(text: str) -> None:
     with pytest.raises(ConfigError, match="is not valid"):
         parse_time(text)
+
+
+def test_durations_are_written_as_they_are_read() -> None:
+    for text in ("30d", "36h", "5m", "90s", "1500ms"):
+        assert format_duration(parse_duration(text)) == text
+    assert format_duration(parse_duration("1w")) == "7d"
+    assert format_duration(parse_duration("1h30m")) == "90m"
 
 
 def test_durations_and_sizes() -> None:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Protocol
 from pydantic import Field
 
 from kilocam.api.catalogue import Caller, Catalogue, Model, Nothing, Operation
-from kilocam.core import CameraKey, format_time, parse_duration
+from kilocam.core import CameraKey, format_duration, format_time, parse_duration
 from kilocam.fleet import UNSET, Camera, CameraChange, CameraInput, Fleet, Role
 
 CameraId = Annotated[str, Field(description="The camera's id, unique in its tenant.")]
@@ -256,7 +256,7 @@ def _shown(camera: Camera, figures: CameraFigures | None) -> CameraOut:
         url=camera.url,
         detect_url=camera.detect_url,
         transport=camera.transport,
-        keep=None if camera.keep_us is None else f"{camera.keep_us // 1_000_000}s",
+        keep=None if camera.keep_us is None else format_duration(camera.keep_us),
         enabled=camera.enabled,
         declared=camera.declared,
         version=camera.version,
