@@ -268,6 +268,43 @@ def test_a_clip_that_plays_is_left_in_peace_by_what_comes(signed_in: Page, house
     page.close()
 
 
+def test_a_clip_that_cannot_play_gives_its_picture_back(signed_in: Page, house: House) -> None:
+    start_us = house.hour.truth.spec.start_us + 155_000_000
+    see(house, "sheep", start_us)
+    page = signed_in.context.new_page()
+    page.route("**/clip.mp4?*", lambda route: route.fulfill(status=404))
+    page.goto(f"{house.url}/#/events")
+    with page.expect_response("**/clip.mp4?*"):
+        page.get_by_role("button", name="Play sheep").click()
+    expect(page.get_by_role("button", name="Play sheep")).to_be_visible()
+    see(house, "cow", start_us + 3_000_000)
+    expect(page.get_by_role("button", name="Play cow")).to_be_visible()  # the list goes on
+    page.close()
+
+
+def test_a_search_is_answered_though_something_is_played_meanwhile(
+    signed_in: Page, house: House
+) -> None:
+    see(house, "horse", house.hour.truth.spec.start_us + 165_000_000)
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:  # as below
+        held.append(route)
+
+    page = signed_in.context.new_page()
+    page.goto(f"{house.url}/#/events")
+    play = page.get_by_role("button", name="Play horse")
+    expect(play).to_be_visible()
+    page.route("**/v1/search", hold)
+    with page.expect_request("**/v1/search"):
+        page.get_by_role("searchbox").fill("zebra crossing nowhere")
+    play.click()
+    for route in held:
+        route.continue_()
+    expect(page.get_by_text("Nothing was found.")).to_be_visible()
+    page.close()
+
+
 def test_events_go_on_after_their_stream_was_refused_once(signed_in: Page, house: House) -> None:
     page = signed_in.context.new_page()
     page.route("**/v1/events/stream", lambda route: route.fulfill(status=503), times=1)

@@ -79,6 +79,8 @@ class FootageSpec:
     """Sender reports, by a camera clock that is 7 s off."""
     sound_late_us: int = 0
     """How much later than its pictures the camera sends its sound."""
+    codec: str = "h264"
+    """What the session calls it; the packets are H.264's whatever this says."""
     in_band: bool = True
     """Parameter sets with each key frame, not only in the SDP."""
     piece_s: float = 0.5
@@ -150,7 +152,7 @@ def session_of(spec: FootageSpec, number: int, started_us: int, epoch: int = 1) 
     assert media.video is not None
     tracks = [
         Track(
-            index=0, media="video", codec="h264", payload_type=96, clock_rate=CLOCK, channels=0,
+            index=0, media="video", codec=spec.codec, payload_type=96, clock_rate=CLOCK, channels=0,
             rtp_channel=0, rtcp_channel=1,
             fmtp=f"packetization-mode=1;sprop-parameter-sets={_sprop(media.video.parameter_sets)}",
         )

@@ -16,7 +16,6 @@ from kilocam.analyse.errors import (
     Refused,
     WorkerError,
 )
-from kilocam.analyse.gate import Learnt
 from kilocam.analyse.models import (
     DETECTOR,
     Manifest,
@@ -40,7 +39,7 @@ from kilocam.analyse.results import (
 from kilocam.analyse.scheduler import SchedulerOptions
 from kilocam.analyse.seams import FootageSource, Noted, Resume, WindowSink, WindowSource, Workers
 from kilocam.analyse.source import LEASES, BusWindows
-from kilocam.analyse.windows import Counts
+from kilocam.analyse.windows import Counts, Learnt
 
 __all__ = [
     "DETECTOR",

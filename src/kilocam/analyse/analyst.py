@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from kilocam.analyse.errors import FootageError, WorkerError
-from kilocam.analyse.gate import Learnt
 from kilocam.analyse.keeper import Keeper, KeeperOptions, Partition
 from kilocam.analyse.look import SAMPLE_US, SPARE_US, LookOutcome, LookTask
 from kilocam.analyse.memory import Memories
@@ -21,7 +20,7 @@ from kilocam.analyse.progress import Progress
 from kilocam.analyse.results import SkipReason, StageCount
 from kilocam.analyse.scheduler import Scheduler, SchedulerOptions
 from kilocam.analyse.seams import FootageSource, Resume, WindowSink, WindowSource, Workers
-from kilocam.analyse.windows import Counts, Lane, Look, window_of
+from kilocam.analyse.windows import Counts, Lane, Learnt, Look, window_of
 from kilocam.bus import Asked, Granted, Position, Revoked
 from kilocam.core import CameraKey, Clock, GopRef
 

@@ -23,10 +23,14 @@ _BESIDE, _BEHIND = 0.3, 0.4
 _LEAST_PIXELS = 16
 _MONOCHROME = 4.0
 """Mean difference of a picture's channels; infra-red pictures have none."""
-_DARK, _LIGHT = 60, 165
-"""Greatest channel below which a pixel is black, least above which one without hue is white."""
+_DARK = 60
+"""A pixel all channels of which are below is black."""
+_LIGHT = 165
+"""One without hue, all channels of which are above, is white."""
 _LEAST_CHROMA, _LEAST_SATURATION = 24, 0.22
-_BROWN_BELOW, _PINK_ABOVE = 150, 200
+_LEAST_WARM = 0.38
+"""Saturation of orange, yellow and brown: sand, beige and skin are paler."""
+_BROWN_BELOW = 150
 _HUES = np.array([0.0, 14.0, 42.0, 70.0, 160.0, 262.0, 315.0, 345.0])
 """Degrees at which red, orange, yellow, green, blue, purple, pink and red again begin."""
 _HUE_NAMES = np.array([COLOURS.index(name) for name in (
@@ -50,7 +54,7 @@ def is_monochrome(pixels: Pixels) -> bool:
 def colours_of(pixels: Pixels, box: Box) -> Mapping[str, float]:
     """The share of each colour in the middle of an object, less what is beside it too.
 
-    Empty: the object is too small to tell. What `named` makes of it are its colours.
+    Empty: too little of the object is in the picture. What `named` makes of it are its colours.
 
     Args:
         pixels: the whole picture, RGB, height x width x 3; it may be squashed.
@@ -111,6 +115,7 @@ def name_pixels(rgb: Pixels) -> NDArray[np.intp]:
     hue = _hue(values, most, chroma)
     names = _HUE_NAMES[np.searchsorted(_HUES, hue, side="right") - 1]
     warm = (names == COLOURS.index("orange")) | (names == COLOURS.index("yellow"))
+    plain |= warm & (chroma < _LEAST_WARM * most)
     names = np.where(warm & (most < _BROWN_BELOW), COLOURS.index("brown"), names)
     names = np.where(plain, grey, names)
     return np.where(most < _DARK, COLOURS.index("black"), names)

@@ -25,16 +25,6 @@ _HEARD = 8
 """Windows between two looks; of a longer time without a look nobody knows that it was quiet."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Learnt:
-    """What is known of a camera beyond its windows, for the analyst that comes after."""
-
-    active: bool = False
-    """The last look at it saw something."""
-    levels: tuple[float, ...] = ()
-    """What is quiet, as `RateGate.levels` has it."""
-
-
 def _short() -> deque[float]:
     return deque(maxlen=_HEARD)
 
@@ -58,15 +48,17 @@ class RateGate:
 
     @classmethod
     def knowing(cls, levels: Sequence[float]) -> "RateGate":
-        """One that goes on from what another one had learnt (`levels`)."""
+        """One that goes on from what another one had learnt (`levels`).
+
+        In order of size, not of time: they are outnumbered long before the first is forgotten.
+        """
         return cls(_learnt=deque(levels), _sorted=sorted(levels))
 
     @property
     def levels(self) -> tuple[float, ...]:
-        """What is quiet here, in few numbers: evenly spaced in what was learnt, by size."""
-        count = len(self._sorted)
-        few = min(count, _TOLD)
-        return tuple(round(self._sorted[(2 * n + 1) * count // (2 * few)], 3) for n in range(few))
+        """What is quiet here, in a few dozen numbers: each n-th of what was learnt, by size."""
+        step = max(1, len(self._sorted) // _TOLD)
+        return tuple(self._sorted[step // 2 :: step])
 
     def busy(self, complexity: float) -> bool:
         """Whether a window of this complexity is worth a look."""

@@ -23,9 +23,9 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from types import MappingProxyType
 
-from kilocam.analyse.gate import Learnt, RateGate
+from kilocam.analyse.gate import RateGate
 from kilocam.analyse.results import PIPELINE, SkippedWindow, SkipReason, StageCount
-from kilocam.analyse.windows import Counts, Lane, Look, Pending, window_of
+from kilocam.analyse.windows import Counts, Lane, Learnt, Look, Pending, window_of
 from kilocam.bus import Position
 from kilocam.core import CameraKey, GopRef
 
@@ -99,6 +99,9 @@ class _Camera:
     catching_up: bool = False
     counts: Counts = field(default_factory=Counts)
 
+    def learnt(self) -> Learnt:
+        return Learnt(active=self.active, levels=self.gate.levels)
+
 
 class Scheduler:
     """Owns the offered windows of the cameras of its partitions."""
@@ -109,7 +112,7 @@ class Scheduler:
         learnt: Mapping[CameraKey, Learnt] = MappingProxyType({}),
     ) -> None:
         self._options = options
-        self._learnt = learnt
+        self._learnt = dict(learnt)
         self._cameras: dict[CameraKey, _Camera] = {}
         self._waiting: dict[float, list[tuple[int, CameraKey, int]]] = {}
         self._held: list[tuple[int, CameraKey, int]] = []
@@ -142,11 +145,12 @@ class Scheduler:
         return {key: camera.counts for key, camera in self._cameras.items()}
 
     def learnt(self) -> dict[CameraKey, Learnt]:
-        """What is known of each camera, for a scheduler that goes on from here."""
-        return {
-            key: Learnt(active=camera.active, levels=camera.gate.levels)
-            for key, camera in self._cameras.items()
-        }
+        """What is known of each camera, for a scheduler that goes on from here.
+
+        Of those too that were not met (yet), or whose partition was lost.
+        """
+        met = {key: camera.learnt() for key, camera in self._cameras.items()}
+        return {**self._learnt, **met}
 
     def drain_skipped(self) -> list[SkippedWindow]:
         """Windows skipped since the last call."""
@@ -238,7 +242,9 @@ class Scheduler:
     def forget(self, partition: int) -> None:
         """The partition is someone else's now: so is all that is pending in it."""
         for key in [k for k, camera in self._cameras.items() if camera.partition == partition]:
-            self._pending -= self._cameras.pop(key).counts.pending
+            camera = self._cameras.pop(key)
+            self._pending -= camera.counts.pending
+            self._learnt[key] = camera.learnt()
 
     def check_invariants(self) -> None:
         """For tests: accounting is exact and every pending window is in exactly one place."""

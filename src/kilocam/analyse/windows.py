@@ -49,6 +49,16 @@ class Look:
         return window_of(self.key, self.target)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Learnt:
+    """What is known of a camera beyond its windows, for the analyst that comes after."""
+
+    active: bool = False
+    """The last look at it saw something."""
+    levels: tuple[float, ...] = ()
+    """What is quiet, as `RateGate.levels` has it."""
+
+
 @dataclass(slots=True)
 class Counts:
     """A camera's windows since its partition was taken over."""

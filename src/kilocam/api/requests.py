@@ -18,7 +18,7 @@ _log = logging.getLogger(__name__)
 
 
 def spare_terminals(log: TextIO) -> None:
-    """On a terminal, say nothing of requests that went well: the sign-in link would scroll away."""
+    """On a terminal, say nothing of requests: the sign-in link would scroll away."""
     if log.isatty():
         _log.setLevel(logging.WARNING)
 

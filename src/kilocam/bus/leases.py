@@ -4,7 +4,7 @@ L1  A holder renews one key of its own; a partition's key names its holder and a
     costs one write per holder, not one per partition.
 L2  A holder is dead when its key has not changed for `ttl_s` by the *watcher's* monotonic clock and
     a fresh look still finds it unchanged. Clocks of machines are never compared. Or when it is the
-    one we are the heir of: whoever started us has seen it end.
+    one we are the heir of: whoever started us has seen it end, or killed it.
 L3  A holder that could not renew for `ttl_s`, counted from when it *sent* its last acknowledged
     renewal, has lost all it held. Watchers count from when they saw that renewal, which is later;
     so it stops before anybody takes over.

@@ -59,7 +59,7 @@ def parse_duration(text: str) -> int:
 
 
 def format_duration(duration_us: int) -> str:
-    """`30d`, `36h`, `90s`: in the largest of days, hours, minutes and seconds that is whole."""
+    """`30d`, `36h`, `90s`, `1500ms`: in the largest unit up to days that is whole."""
     unit = next((u for u in "dhms" if duration_us % _DURATION_US[u] == 0), "ms")
     return f"{duration_us // _DURATION_US[unit]}{unit}"
 

@@ -168,6 +168,7 @@ class Stream:
         return received
 
     def _read_rest(self, now_us: int) -> None:
+        """What is still in the kernel, when nothing more will be read."""
         self._read(now_us, memoryview(bytearray(_LAST_READ_BYTES)))
 
     def _take(self, data: bytes, now_us: int) -> None:
@@ -277,7 +278,6 @@ class Stream:
         except BlockingIOError:
             sent = 0
         except OSError as error:
-            # What came since this turn's read, before the camera's reset, is still in the kernel.
             self._read_rest(now_us)
             raise ConnectFailed(GapCause.ENDED, f"the connection broke: {error.strerror}") from None
         # What a full send buffer cut short must go on, or the framing is lost.

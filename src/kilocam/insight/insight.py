@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from uuid import UUID
 
 from kilocam.core import Clock, SystemClock
@@ -98,6 +99,9 @@ class Insight:
         async with self._for(tenant) as transaction:
             cameras = await self._cameras(transaction, tenant, now_us)
             query = parse_query(text, cameras=cameras, now_us=now_us)
+            if query.words:
+                meant = await transaction.fetch(_sql("meant"), list(query.words))
+                query = replace(query, words=tuple(row["word"] for row in meant))
             narrowed = query.narrow(wanted)
             found = (
                 [] if narrowed is None else await self._find(transaction, tenant, query, narrowed)

@@ -199,18 +199,23 @@ where tenant = $1 and ($2::text[] is null or camera = any($2))
   and (not $7 or document @@ websearch_to_tsquery('english', array_to_string($6::text[], ' or ')))
 order by start desc limit $8;
 
+-- name: meant
+-- Of some words those that full text looks for at all: not "out", not "very".
+select word from unnest($1::text[]) word where numnode(plainto_tsquery('english', word)) > 0;
+
 -- name: search_like
--- The same for words that are misspelt, among the newest events that fit the filters; pg_trgm.
+-- The same for classes and cameras that are misspelt, among the newest events that fit the filters; pg_trgm.
 select *, '{}'::text[] as matched from (
   select id::text as id, start as start_us, ends as end_us, camera, class as label, still, score,
-    box, best as best_us, colours, changed, words
+    box, best as best_us, colours, changed
   from event
   where tenant = $1 and ($2::text[] is null or camera = any($2))
     and ($3::text[] is null or class = any($3))
     and ($4::timestamptz is null or ends >= $4) and ($5::timestamptz is null or start < $5)
   order by start desc limit $7
 ) newest
-where exists (select from unnest($6::text[]) word where word_similarity(word, words) >= 0.5)
+where exists (select from unnest($6::text[]) word
+  where word_similarity(word, label || ' ' || camera) >= 0.5)
 order by start_us desc;
 
 -- name: has_trigrams
@@ -222,5 +227,7 @@ select exists (select from pg_extension where extname = 'pg_trgm');
 select drop_days(to_regclass($1), $2::text::date);
 
 -- name: has_day
--- Whether a day's partition was made: control has prepared the database.
-select to_regclass($1) is not null;
+-- Whether a day's partition was made, and the last migration's column: control has prepared the
+-- database.
+select to_regclass($1) is not null and exists (
+  select from pg_attribute where attrelid = to_regclass('contribution') and attname = 'colours');

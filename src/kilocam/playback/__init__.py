@@ -27,6 +27,7 @@ from kilocam.playback.segments import SegmentMaker, init_name, make_init
 from kilocam.playback.snapshot import Snapshot, snapshot
 from kilocam.playback.source import FollowSource, FootageSource
 from kilocam.playback.timeline import Footage, footage
+from kilocam.playback.tracks import Playable, playable
 from kilocam.playback.units import Unit, UnitReader, read_units
 
 __all__ = [
@@ -54,6 +55,7 @@ __all__ = [
     "NotPlayable",
     "Plan",
     "Planner",
+    "Playable",
     "Playback",
     "PlaybackError",
     "Range",
@@ -68,6 +70,7 @@ __all__ = [
     "footage",
     "init_name",
     "make_init",
+    "playable",
     "playlist",
     "read_units",
     "sign",

@@ -56,7 +56,7 @@ def export(library: Library, wanted: Range, file: Path) -> Exported:
         pieces = library.source.pieces(wanted.key, found.start_us, wanted.to_us)
         for unit in up_to(read_units(pieces, decodable_only=False), wanted.to_us):
             if joiner.origin_us is None and unit.wall_us < wanted.from_us and not unit.unit.key:
-                continue  # nobody asked for it: it came in one piece with the key frame
+                continue  # of before the range, and of no use to show what is in it
             damaged += unit.video and unit.unit.damaged
             for sample in joiner.push(unit):
                 out.write(sample)

@@ -92,13 +92,18 @@ async def test_colours_are_those_last_told_and_searched_by_name(house: House) ->
         ("red dog at street-9", ("red", "street-9")),
         ("dooor", ("dooor",)),  # what is alike was found
         ("nothing of the kind", ("nothing", "kind")),
+        ("is the very dog out there", ()),  # words that full text passes over
+        ("gren", ("gren",)),  # alike to a colour: that is no misspelt class or camera
     ],
 )
 async def test_words_that_nothing_found_holds_are_told(
     house: House, text: str, unmatched: tuple[str, ...]
 ) -> None:
     await fill(house)
-    assert (await house.insight.search("default", text, ALL)).unmatched == unmatched
+    await house.windows.write(looked(4, seen(4, 4, label="car", colours=("green",))))
+    answer = await house.insight.search("default", text, ALL)
+    assert answer.unmatched == unmatched
+    assert not any(found.event.label == "car" for found in answer.found)
 
 
 async def test_pages_hold_still_while_events_come_in(house: House) -> None:

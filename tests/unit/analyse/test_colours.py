@@ -36,6 +36,13 @@ def test_a_painted_thing_has_its_colour(colour: str) -> None:
     assert named(colours_of(picture, BOX)) == (colour,)
 
 
+@pytest.mark.parametrize("pale", [(200, 170, 150), (225, 190, 170), (170, 150, 120)])
+def test_sand_and_skin_are_not_orange(pale: tuple[int, int, int]) -> None:
+    picture = street()
+    picture[90:210, 120:180] = pale
+    assert set(named(colours_of(picture, BOX))) <= {"grey", "white"}
+
+
 def test_a_person_has_the_colours_of_both_clothes_the_larger_first() -> None:
     picture = street()
     paint(picture, BOX, "blue")

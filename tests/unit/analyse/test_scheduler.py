@@ -3,10 +3,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
-from kilocam.analyse.gate import Learnt
 from kilocam.analyse.results import SkipReason
 from kilocam.analyse.scheduler import LEAST_BACKLOG, Scheduler, SchedulerOptions
-from kilocam.analyse.windows import Lane, Look
+from kilocam.analyse.windows import Lane, Learnt, Look
 from kilocam.bus import Position
 from kilocam.core import CameraKey, GopRef
 
@@ -563,6 +562,20 @@ def test_of_a_camera_known_to_be_busy_what_nobody_looked_at_is_caught_up() -> No
             one.offer("street", start, complexity=100)
     assert len(after.drain()) == 29
     assert len(new.drain()) < 10
+
+
+def test_what_is_known_of_cameras_is_not_lost_with_their_partition_nor_before_they_are_met() -> (
+    None
+):
+    desk = Desk(learnt={_key("away"): Learnt(levels=(1.0,)), _key("street"): Learnt()})
+    assert desk.scheduler.learnt().keys() == {_key("away"), _key("street")}
+    desk.offer("street", 0, complexity=100)
+    desk.settle(desk.must_take(), found=True)
+    desk.scheduler.forget(_key("street").partition)
+    known = desk.scheduler.learnt()
+    assert known == {_key("away"): Learnt(levels=(1.0,)), _key("street"): Learnt(active=True)}
+    desk.offer("street", 2, complexity=100)
+    assert desk.scheduler.learnt() == known
 
 
 def test_of_a_camera_known_to_be_quiet_what_is_like_always_is_not_looked_at() -> None:

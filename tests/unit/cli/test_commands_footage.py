@@ -64,6 +64,15 @@ def test_what_the_file_lacks_is_told_with_its_reason(data: Path, tmp_path: Path)
     assert "missing" not in exported(data, tmp_path / "whole.mp4", 3, 6)
 
 
+def test_what_no_mp4_can_hold_is_told(tmp_path: Path) -> None:
+    change_us = T0 + 10 * S
+    store_footage(tmp_path / "footage", FootageSpec(seconds=10))
+    store_footage(tmp_path / "footage", FootageSpec(seconds=10, start_us=change_us, codec="h265"))
+    *_, told = exported(tmp_path, tmp_path / "out.mp4", 2, 18).splitlines()
+    assert told.startswith(f"missing: what came from {format_time(change_us)} on, in one session")
+    assert "sends h265" in told
+
+
 def test_a_gap_is_named_by_its_cause(data: Path, tmp_path: Path) -> None:
     assert refused(data, tmp_path / "out.mp4", 10, 14) == (
         "camera default/gate: nothing is recorded in this range (timed_out); choose another range"

@@ -24,7 +24,7 @@ def test_what_was_learnt_comes_back_as_it_was(tmp_path: Path) -> None:
     "content",
     ["", "{", "[1]", "null", '{"gate": [true, [1]]}', '{"a/b/c": [true, [1]]}', '{"a/b": 3}',
      '{"a/b": [true, ["x"]]}', '{"a/b": [1, [1]]}', '{"a/b": [true, {}]}', '{"a/b": [true, [NaN]]}',
-     '{"a/b": [true]}'],
+     '{"a/b": [true]}', '{"a/b": [true, [1' + "0" * 400 + "]]}", "[" * 100_000],
 )  # fmt: skip
 def test_a_file_that_is_none_of_ours_is_passed_over_and_told(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, content: str

@@ -21,7 +21,7 @@ from kilocam.core import (
     parse_time,
 )
 from kilocam.core.settings import load_settings
-from kilocam.playback import Exported, Library, Range
+from kilocam.playback import Exported, Library, NotPlayable, Range, playable
 from kilocam.playback import export as write_mp4
 from kilocam.ranges import SocketLiveView
 from kilocam.record import (
@@ -100,6 +100,7 @@ def export(
     for line in [
         *_told(write_mp4(Library(archive), wanted, output)),
         *_missing(wanted, spans, gaps),
+        *_unplayable(archive, wanted),
     ]:
         click.echo(line)
 
@@ -134,6 +135,16 @@ def _missing(wanted: Range, spans: list[Span], gaps: list[Gap]) -> list[str]:
     if len(missing) > _MOST_TOLD:
         lines.append(f"missing: {len(missing) - _MOST_TOLD} more stretches")
     return lines
+
+
+def _unplayable(archive: Archive, wanted: Range) -> Iterator[str]:
+    """Sessions of the range that no MP4 of ours can hold."""
+    for session in archive.sessions(wanted.key, wanted.from_us, wanted.to_us):
+        try:
+            playable(session)
+        except NotPlayable as error:
+            start_us = max(session.started_us, wanted.from_us)
+            yield f"missing: what came from {format_time(start_us)} on, in one session: {error}"
 
 
 def _why(gap: Gap) -> str:

@@ -37,8 +37,9 @@ def search(
         "POST", "/v1/search", query={"tenant": tenant}, body=body
     )
     found = answer["items"]
-    if found and answer["unmatched"]:
-        click.echo(f"no result holds: {', '.join(answer['unmatched'])}", err=True)
+    unmatched = answer.get("unmatched")  # an older server does not tell
+    if found and unmatched:
+        click.echo(f"no result holds: {', '.join(unmatched)}", err=True)
     if as_json:
         click.echo(json.dumps(found))
         return

@@ -34,7 +34,7 @@ from kilocam.analyse import (
     models_directory,
     worker_command,
 )
-from kilocam.bus import Bus, LeaseSet, Position
+from kilocam.bus import Bus, Position
 from kilocam.cli.child import Child
 from kilocam.cli.installation import RECORDER, Installation
 from kilocam.cli.messages import SCHEMAS, bus_target
@@ -50,7 +50,6 @@ _RETRY_S = 1.0
 _MODELS_AGAIN_S = 15.0
 _REPORT_S = 1.0
 _REMEMBER_S = 60.0
-"""By then all our cameras have been met."""
 
 
 class ArchiveFootage:
@@ -114,7 +113,8 @@ async def main(child: Child) -> None:
 async def _work(child: Child) -> None:
     installation = Installation.from_json(child.config)
     bus = Bus(bus_target(child.config), SCHEMAS, name=child.name)
-    leases = _leases(bus, child, installation.data.lease(child.name))
+    note = installation.data.lease(child.name)
+    leases = bus.leases(LEASES, holder=child.name, heir_of=await asyncio.to_thread(_heir_of, note))
     database = Database(installation.shards, installation.database_secrets)
     workers = int(str(child.config["workers"]))
     async with database, bus:
@@ -123,6 +123,7 @@ async def _work(child: Child) -> None:
         pool = await _with_models(child, PoolOptions(workers=workers))
         try:
             async with leases:
+                await asyncio.to_thread(_note_holder, note, leases.name)
                 live = SocketLiveView([installation.data.ranges(RECORDER)])
                 analyst = Analyst(
                     source=BusWindows(bus, leases),
@@ -142,15 +143,17 @@ async def _work(child: Child) -> None:
             await pool.__aexit__()
 
 
-def _leases(bus: Bus, child: Child, note: Path) -> LeaseSet:
-    """Ours, and at once those of the process whose place we took: the supervisor saw it end."""
-    before = ""
-    with suppress(OSError, ValueError):  # without it leases end by and by
-        before = note.read_text()
-    leases = bus.leases(LEASES, holder=child.name, heir_of=before)
+def _heir_of(note: Path) -> str:
+    """The holder whose place we took: the supervisor has killed it, if it did not end by itself."""
+    try:
+        return note.read_text()
+    except (OSError, ValueError):  # without it leases end by and by
+        return ""
+
+
+def _note_holder(note: Path, name: str) -> None:
     with suppress(OSError):
-        note.write_text(leases.name)
-    return leases
+        note.write_text(name)
 
 
 async def _remember_on(analyst: Analyst, file: Path) -> None:

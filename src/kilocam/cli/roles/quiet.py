@@ -15,6 +15,9 @@ from kilocam.cli.supervise_state import write_whole
 from kilocam.core import CameraKey
 
 _log = logging.getLogger(__name__)
+MOST = 20_000
+"""Cameras; those that were removed long ago go first."""
+_NONE_OF_OURS = (OSError, ValueError, TypeError, AttributeError, OverflowError, RecursionError)
 
 
 def recall(file: Path) -> dict[CameraKey, Learnt]:
@@ -24,7 +27,7 @@ def recall(file: Path) -> dict[CameraKey, Learnt]:
         return {CameraKey(*name.split("/")): _learnt(*known) for name, known in content.items()}
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError, TypeError, AttributeError) as error:
+    except _NONE_OF_OURS as error:
         _log.warning("what is quiet is learnt anew: %s cannot be read: %s", file.name, error)
         return {}
 
@@ -40,6 +43,9 @@ def _learnt(active: object, levels: object) -> Learnt:
 
 def remember(file: Path, learnt: Mapping[CameraKey, Learnt]) -> None:
     """Keep what is known of each camera; a full disk is no reason to stop."""
-    content = {str(key): [known.active, known.levels] for key, known in learnt.items()}
+    content = {
+        str(key): [known.active, [round(level, 3) for level in known.levels]]
+        for key, known in list(learnt.items())[-MOST:]
+    }
     with suppress(OSError):
         write_whole(file, json.dumps(content))

@@ -111,7 +111,8 @@ export function Events() {
   }, [query, deeper, playing, show]);
 
   const play = (id: string) => {
-    settled.current = questions.current;
+    // A newer list that is on its way would change what plays; an answer asked for would not.
+    if (!query.trim() && !deeper) settled.current = questions.current;
     setPlaying(id);
   };
 
@@ -188,6 +189,7 @@ function EventCard({ card, playing, play }: Playable) {
             controls
             playsInline
             onEnded={() => play("")}
+            onError={() => play("")}
           />
         ) : (
           <button
