@@ -211,6 +211,8 @@ class Stream:
 
     def _release(self, now_us: int) -> None:
         held, self._held = self._held, None
+        if held and not self._frame_ts:
+            self._frame_ts = _spacing(held)
         for cut in held or ():
             self._emit(cut, cut.flags, now_us)
 
@@ -347,6 +349,18 @@ def gate_for(track: Track) -> PacketGate | None:
     if track.codec == "h265" and not has_decoding_order_numbers(track.fmtp):
         return H265Gate()
     return None
+
+
+def _spacing(cuts: list[Cut]) -> int:
+    """How far apart pictures are, by the first cuts of a session; 0 when fewer than two came.
+
+    So that the first piece, often of one picture, reaches to the second one.
+    """
+    media = [cut for cut in cuts if cut.media]
+    frames = sum(cut.frames for cut in media)
+    if frames < 2 or media[-1].last_ts <= media[0].first_ts:
+        return 0
+    return (media[-1].last_ts - media[0].first_ts) // (frames - 1)
 
 
 def _receiver_report(channel: int) -> bytes:

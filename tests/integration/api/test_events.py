@@ -193,9 +193,11 @@ async def test_search_answers_with_footage(house: House) -> None:
             "/v1/search", json={"query": "truck", "classes": ["person"], "cameras": ["gate"]}
         )
     assert set(found) == {
-        "score", "kind", "camera", "start", "end", "title", "event_id", "snapshot_url", "clip_url",
+        "score", "kind", "camera", "start", "end", "title", "box", "event_id", "snapshot_url",
+        "clip_url",
     }  # fmt: skip
     assert answer.json()["unmatched"] == ["wooden"]
+    assert found["box"] == [0.1, 0.2, 0.25, 0.5]
     assert (found["kind"], found["title"], found["camera"]) == (
         "event", "white and blue truck at gate", "gate",
     )  # fmt: skip

@@ -5,7 +5,7 @@ import struct
 import pytest
 from tests.fakes.sink import MemorySink
 from tests.unit.ingest.playing import BOOT_US, SECOND, SOUND, VIDEO, WALL_US, Played
-from tests.unit.ingest.wire import IDR, RATE, Camera, P
+from tests.unit.ingest.wire import IDR, PPS, RATE, SPS, Camera, P
 
 from kilocam.core import GapCause, Piece, PieceFlag
 from kilocam.ingest.stream import (
@@ -119,6 +119,17 @@ def test_a_keep_alive_that_found_no_room_is_sent_when_there_is_some() -> None:
         played.wire.room = 0 if 30 <= second < 45 else 1 << 30
         played.turn(REPORT, Camera().packet(P), after_us=SECOND)
     assert played.wire.sent.count(b"RTSP/1.0\r\nCSeq: ") == 1
+
+
+def test_the_first_picture_of_a_session_lasts_until_the_second() -> None:
+    played, camera = Played(), Camera()
+    played.turn(camera.frame(SPS, PPS, IDR, step=9000))
+    for _ in range(9):
+        played.turn(camera.frame(P, step=9000), after_us=SECOND // 10)
+    first, second = played.sink.pieces[:2]
+    assert first.frames == 1
+    assert first.duration_us == 100_000
+    assert first.wall_us + first.duration_us == second.wall_us
 
 
 def test_what_came_before_a_reset_is_kept_though_our_report_met_the_reset_first() -> None:

@@ -152,6 +152,7 @@ class ResultOut(Model):
     start: str
     end: str
     title: str
+    box: Annotated[Box, Field(description="Where it is in the picture of `snapshot_url`.")]
     event_id: str
     snapshot_url: str
     clip_url: str
@@ -388,6 +389,7 @@ def _result(event: Event, score: float) -> ResultOut:
         start=format_time(event.start_us),
         end=format_time(event.end_us),
         title=title(event),
+        box=_box(event.box),
         event_id=event.id,
         snapshot_url=snapshot_url(event),
         clip_url=clip_url(event),

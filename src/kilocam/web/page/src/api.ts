@@ -112,6 +112,7 @@ export type Found = {
   start: string;
   end: string;
   title: string;
+  box: Box;
   event_id: string;
   snapshot_url: string;
   clip_url: string;

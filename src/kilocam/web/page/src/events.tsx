@@ -39,7 +39,7 @@ async function found(query: string, signal: AbortSignal): Promise<List> {
     camera: hit.camera,
     title: withoutPlace(hit.title, hit.camera),
     start: hit.start,
-    box: null,
+    box: hit.box,
     picture: hit.snapshot_url,
     clip: hit.clip_url,
   }));
@@ -139,6 +139,9 @@ export function Events() {
           value={query}
           onInput={(event) => setQuery(event.currentTarget.value)}
         />
+        {!!list?.cards.length && !!list.unmatched.length && (
+          <p class="unmatched">No result holds: {list.unmatched.join(", ")}</p>
+        )}
       </div>
       {trouble && (
         <p class="trouble" role="alert">
@@ -150,9 +153,6 @@ export function Events() {
         <p class="note">
           {query.trim() ? "Nothing was found." : "Nothing was seen yet; it appears here by itself."}
         </p>
-      )}
-      {!!list?.cards.length && !!list.unmatched.length && (
-        <p class="hint">No result holds: {list.unmatched.join(", ")}</p>
       )}
       <div class="wall" data-testid="event-list">
         {list?.cards.map((card) => (
