@@ -17,12 +17,11 @@ Per camera, at any moment: looked + skipped + pending = offered. One look per ca
 
 import heapq
 from bisect import bisect_left, insort
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from enum import Enum, auto
+from dataclasses import dataclass
 from types import MappingProxyType
 
+from kilocam.analyse.camera import Camera, Queued
 from kilocam.analyse.gate import RateGate
 from kilocam.analyse.results import PIPELINE, SkippedWindow, SkipReason, StageCount
 from kilocam.analyse.windows import Counts, Lane, Learnt, Look, Pending, window_of
@@ -36,8 +35,6 @@ GIVE_WAY_US = 2_500_000
 """... until it has given way so long."""
 STRETCH_US = 10_000_000
 """Caught up from its beginning, so that tracks join forward."""
-REMEMBERED = 64
-"""Settled windows of a camera that a late second announcement is recognised by."""
 NEXT_US = 500_000
 """A window that begins this soon after another's end follows it."""
 AHEAD_US = 10_000_000
@@ -67,42 +64,6 @@ class SchedulerOptions:
     weight: Callable[[CameraKey], float] = lambda _key: 1.0
 
 
-class _Queued(Enum):
-    NOT = auto()
-    HELD = auto()
-    """Quiet, and its least rate of looks is not due yet."""
-    DUE = auto()
-    """Quiet, and it is; gives way to busy ones."""
-    URGENT = auto()
-    """Busy, or it has given way long enough."""
-
-
-@dataclass(slots=True, eq=False)
-class _Camera:
-    key: CameraKey
-    partition: int
-    weight: float
-    last_look_us: int
-    last_catch_up_us: int = 0
-    gate: RateGate = field(default_factory=RateGate)
-    active: bool = False
-    newest: Pending | None = None
-    last_offered: Pending | None = None
-    found_in: Pending | None = None
-    backlog: list[Pending] = field(default_factory=list)
-    in_flight: Look | None = None
-    starts: set[int] = field(default_factory=set)
-    """Starts of the pending windows."""
-    settled: deque[int] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
-    queued: _Queued = _Queued.NOT
-    token: int = 0
-    catching_up: bool = False
-    counts: Counts = field(default_factory=Counts)
-
-    def learnt(self) -> Learnt:
-        return Learnt(active=self.active, levels=self.gate.levels)
-
-
 class Scheduler:
     """Owns the offered windows of the cameras of its partitions."""
 
@@ -113,7 +74,7 @@ class Scheduler:
     ) -> None:
         self._options = options
         self._learnt = dict(learnt)
-        self._cameras: dict[CameraKey, _Camera] = {}
+        self._cameras: dict[CameraKey, Camera] = {}
         self._waiting: dict[float, list[tuple[int, CameraKey, int]]] = {}
         self._held: list[tuple[int, CameraKey, int]] = []
         self._behind: list[tuple[int, CameraKey]] = []
@@ -260,9 +221,9 @@ class Scheduler:
             )
         assert self._pending == sum(c.counts.pending for c in self._cameras.values())
 
-    def _admit(self, key: CameraKey, now_us: int) -> _Camera:
+    def _admit(self, key: CameraKey, now_us: int) -> Camera:
         known = self._learnt.get(key, Learnt())
-        return _Camera(
+        return Camera(
             key=key,
             partition=key.partition,
             weight=self._options.weight(key),
@@ -278,12 +239,12 @@ class Scheduler:
             for camera in self._cameras.values():
                 camera.last_look_us = min(camera.last_look_us, now_us)
                 camera.last_catch_up_us = min(camera.last_catch_up_us, now_us)
-                camera.queued, camera.catching_up = _Queued.NOT, False
+                camera.queued, camera.catching_up = Queued.NOT, False
                 self._enqueue(camera)
             self._latest_us = now_us
         self._latest_us = max(self._latest_us, now_us)
 
-    def _place(self, camera: _Camera, pending: Pending, now_us: int) -> None:
+    def _place(self, camera: Camera, pending: Pending, now_us: int) -> None:
         newest = camera.newest
         last = camera.last_offered
         if last is not None and pending.start_us < last.start_us and _is_ahead(last, now_us):
@@ -304,7 +265,7 @@ class Scheduler:
         else:
             self._skip(camera, newest, SkipReason.QUIET)
 
-    def _resolve_doubt(self, camera: _Camera, seen: Pending) -> None:
+    def _resolve_doubt(self, camera: Camera, seen: Pending) -> None:
         """A window that stood out by its packets alone was noise if nothing is there after it."""
         if camera.active:
             for pending in camera.backlog:  # what came while the look was under way
@@ -314,7 +275,7 @@ class Scheduler:
         if last is not None and last.doubtful and 0 <= seen.start_us - last.end_us <= NEXT_US:
             self._skip(camera, camera.backlog.pop(), SkipReason.QUIET)
 
-    def _stir(self, camera: _Camera, ref: GopRef) -> None:
+    def _stir(self, camera: Camera, ref: GopRef) -> None:
         """The window that waits does not wait for its camera's least rate if it is busy itself."""
         newest = camera.newest
         # What is remarkable is busy, too.
@@ -325,32 +286,32 @@ class Scheduler:
             newest.busy = newest.remarkable = True
             self._enqueue(camera)
 
-    def _put_behind(self, camera: _Camera, pending: Pending) -> None:
+    def _put_behind(self, camera: Camera, pending: Pending) -> None:
         insort(camera.backlog, pending, key=lambda each: each.start_us)
         while len(camera.backlog) > self.backlog_per_camera:
             self._skip(camera, camera.backlog.pop(0), SkipReason.OVERLOAD)
 
-    def _enqueue(self, camera: _Camera) -> None:
+    def _enqueue(self, camera: Camera) -> None:
         """Put the camera where it belongs in both lanes; at most one live entry in each."""
         if camera.in_flight is not None:
             return
         if camera.backlog and not camera.catching_up:
             camera.catching_up = True
             heapq.heappush(self._behind, (camera.last_catch_up_us, camera.key))
-        if camera.newest is None or camera.queued is _Queued.URGENT:
+        if camera.newest is None or camera.queued is Queued.URGENT:
             return
         if camera.newest.busy or camera.active:
-            self._wait(camera, _Queued.URGENT, camera.last_look_us)
-        elif camera.queued is _Queued.NOT:
-            camera.queued = _Queued.HELD
+            self._wait(camera, Queued.URGENT, camera.last_look_us)
+        elif camera.queued is Queued.NOT:
+            camera.queued = Queued.HELD
             camera.token += 1
             self._hold(camera, self._options.look_every_us)
 
-    def _hold(self, camera: _Camera, since_look_us: int) -> None:
+    def _hold(self, camera: Camera, since_look_us: int) -> None:
         """Take it up again so long after its last look."""
         heapq.heappush(self._held, (camera.last_look_us + since_look_us, camera.key, camera.token))
 
-    def _wait(self, camera: _Camera, queued: _Queued, since_us: int) -> None:
+    def _wait(self, camera: Camera, queued: Queued, since_us: int) -> None:
         camera.queued = queued
         camera.token += 1
         queue = self._waiting.setdefault(camera.weight, [])
@@ -361,18 +322,18 @@ class Scheduler:
             _, key, token = heapq.heappop(self._held)
             if self._live(key, token):
                 camera = self._cameras[key]
-                if camera.queued is _Queued.HELD:
-                    self._wait(camera, _Queued.DUE, camera.last_look_us + QUIET_US)
+                if camera.queued is Queued.HELD:
+                    self._wait(camera, Queued.DUE, camera.last_look_us + QUIET_US)
                     self._hold(camera, self._options.look_every_us + GIVE_WAY_US)
                 else:
-                    self._wait(camera, _Queued.URGENT, camera.last_look_us)
+                    self._wait(camera, Queued.URGENT, camera.last_look_us)
 
     def _live(self, key: CameraKey, token: int) -> bool:
         camera = self._cameras.get(key)
         return camera is not None and camera.token == token and camera.newest is not None
 
-    def _most_overdue(self, now_us: int) -> _Camera | None:
-        best: tuple[float, _Camera] | None = None
+    def _most_overdue(self, now_us: int) -> Camera | None:
+        best: tuple[float, Camera] | None = None
         for weight, queue in sorted(self._waiting.items()):
             while queue and not self._live(*queue[0][1:]):
                 heapq.heappop(queue)
@@ -382,7 +343,7 @@ class Scheduler:
                     best = (overdue, self._cameras[queue[0][1]])
         return best[1] if best else None
 
-    def _next_behind(self, now_us: int) -> _Camera | None:
+    def _next_behind(self, now_us: int) -> Camera | None:
         while self._behind:
             camera = self._cameras.get(self._behind[0][1])
             if camera is not None and camera.catching_up and camera.in_flight is None:
@@ -394,7 +355,7 @@ class Scheduler:
                 camera.catching_up = False
         return None
 
-    def _drop_old(self, camera: _Camera, now_us: int) -> None:
+    def _drop_old(self, camera: Camera, now_us: int) -> None:
         while camera.backlog and now_us - camera.backlog[0].start_us > self._options.max_age_us:
             self._skip(camera, camera.backlog.pop(0), SkipReason.TOO_OLD)
 
@@ -402,7 +363,7 @@ class Scheduler:
         share = self._options.catch_up_share
         return self._spent[Lane.CATCH_UP] * (1 - share) < self._spent[Lane.FRESH] * share
 
-    def _take_fresh(self, camera: _Camera, now_us: int, *, alone: bool) -> Look:
+    def _take_fresh(self, camera: Camera, now_us: int, *, alone: bool) -> Look:
         heapq.heappop(self._waiting[camera.weight])
         target, camera.newest = camera.newest, None
         assert target is not None
@@ -417,7 +378,7 @@ class Scheduler:
             self._even_out(Lane.FRESH)
         return look
 
-    def _take_behind(self, camera: _Camera, now_us: int, *, alone: bool) -> Look:
+    def _take_behind(self, camera: Camera, now_us: int, *, alone: bool) -> Look:
         heapq.heappop(self._behind)
         camera.catching_up = False
         camera.last_catch_up_us = now_us
@@ -428,9 +389,9 @@ class Scheduler:
         return look
 
     def _hand_out(
-        self, camera: _Camera, lane: Lane, target: Pending, before: Pending | None
+        self, camera: Camera, lane: Lane, target: Pending, before: Pending | None
     ) -> Look:
-        camera.queued = _Queued.NOT
+        camera.queued = Queued.NOT
         camera.token += 1
         charged = int(self._cost_us)
         self._spent[lane] += charged
@@ -454,7 +415,7 @@ class Scheduler:
             owed = self._spent[busy] * (1 - share) / share
             self._spent[Lane.FRESH] = max(self._spent[Lane.FRESH], owed)
 
-    def _return(self, look: Look, cost_us: int) -> _Camera | None:
+    def _return(self, look: Look, cost_us: int) -> Camera | None:
         """The look's camera, free again; None when it was forgotten meanwhile."""
         self._cost_us += COST_WEIGHT * (cost_us - self._cost_us)
         self._spent[look.lane] += cost_us - look.charged_us
@@ -464,7 +425,7 @@ class Scheduler:
         camera.in_flight = None
         return camera
 
-    def _skip(self, camera: _Camera, pending: Pending, reason: SkipReason) -> None:
+    def _skip(self, camera: Camera, pending: Pending, reason: SkipReason) -> None:
         self._close(camera, pending)
         camera.counts.skipped[reason] = camera.counts.skipped.get(reason, 0) + 1
         self._skipped.append(
@@ -477,7 +438,7 @@ class Scheduler:
             )
         )
 
-    def _close(self, camera: _Camera, pending: Pending) -> None:
+    def _close(self, camera: Camera, pending: Pending) -> None:
         camera.starts.discard(pending.start_us)
         camera.settled.append(pending.start_us)
         camera.counts.pending -= 1

@@ -1,0 +1,59 @@
+"""What the scheduler keeps of one camera."""
+
+from collections import deque
+from dataclasses import dataclass, field
+from enum import Enum, auto
+
+from kilocam.analyse.gate import RateGate
+from kilocam.analyse.windows import Counts, Learnt, Look, Pending
+from kilocam.core import CameraKey
+
+REMEMBERED = 64
+"""Settled windows of a camera that a late second announcement is recognised by."""
+
+
+class Queued(Enum):
+    """Where a camera stands in the fresh lane."""
+
+    NOT = auto()
+    HELD = auto()
+    """Quiet, and its least rate of looks is not due yet."""
+    DUE = auto()
+    """Quiet, and it is; gives way to busy ones."""
+    URGENT = auto()
+    """Busy, or it has given way long enough."""
+
+
+@dataclass(slots=True, eq=False)
+class Camera:
+    """One camera's windows that wait, and what decides when they are looked at."""
+
+    key: CameraKey
+    partition: int
+    weight: float
+    last_look_us: int
+    last_catch_up_us: int = 0
+    gate: RateGate = field(default_factory=RateGate)
+    active: bool = False
+    """The last look saw something."""
+    newest: Pending | None = None
+    """Waits in the fresh lane."""
+    last_offered: Pending | None = None
+    found_in: Pending | None = None
+    """The window whose key frame showed something that moves; its rest is not looked at yet."""
+    backlog: list[Pending] = field(default_factory=list)
+    """Waits in the catch-up lane, in order of time."""
+    in_flight: Look | None = None
+    starts: set[int] = field(default_factory=set)
+    """Starts of the pending windows."""
+    settled: deque[int] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
+    queued: Queued = Queued.NOT
+    token: int = 0
+    """Of its live entry in the fresh lane; others are stale."""
+    catching_up: bool = False
+    """It has an entry in the catch-up lane."""
+    counts: Counts = field(default_factory=Counts)
+
+    def learnt(self) -> Learnt:
+        """What the next analyst should know of it."""
+        return Learnt(active=self.active, levels=self.gate.levels)
