@@ -273,6 +273,7 @@ class Analyst:
             window=look.window,
             before=window_of(look.key, before) if before is not None else None,
             whole=whole,
+            audit=target.audit,
             sample_us=SPARE_US if self._clock.wall_us() - target.end_us > LATE_US else SAMPLE_US,
             footage=footage,
             memory=self._memories.recall(look.key, target.start_us, newest=not whole),

@@ -69,6 +69,8 @@ class LookTask:
     """The window before, looked at by its key frame alone and remembered in `memory`."""
     whole: bool
     """All of the window's footage is there."""
+    audit: bool = False
+    """All of it is shown to the detector, whatever the stages before would say."""
     sample_us: int = SAMPLE_US
     """Between the pictures to look at in the rest of a window."""
     footage: Footage
@@ -117,7 +119,7 @@ class Looker:
         run = _Run(task, self._detector, self._stopwatch_ns)
         moments = _moments(task)
         pictures = self._pictures(task.footage, moments[0][0] - TOLERANCE_US)
-        while moments and not (run.done_with_key and not run.tracker.moving):
+        while moments and (task.audit or run.tracker.moving or not run.done_with_key):
             picture = self._next(run, pictures)
             if picture is None or picture.at_us >= task.window.end_us:
                 break
@@ -200,7 +202,8 @@ class _Run:
             self._stages = {}
         self.tracker.begin(self._task.window.start_us)
         changed = self._compare(picture)
-        if changed or picture.at_us - self._detected_us >= DETECT_EVERY_US:
+        due = picture.at_us - self._detected_us >= DETECT_EVERY_US
+        if changed or due or self._task.audit:
             self._detect(picture, "detector")
             self._detected_us = max(self._detected_us, picture.at_us)
         self.done_with_key = True
@@ -218,6 +221,10 @@ class _Run:
             raise FootageError(
                 f"camera {self._task.key}: no picture at {self._task.window.start_us} can be "
                 "decoded; its footage is gone, damaged or of an unknown codec"
+            )
+        if self._task.audit:
+            self._stages["audit"] = self._spent["audit"] = StageCount(
+                seen=1, passed=int(self.tracker.moved)
             )
         findings = Findings(
             window=self._task.window,

@@ -30,6 +30,8 @@ LOST_STILL_US = 60_000_000
 """A parked car is often missed for a few pictures by this detector."""
 STILL_US = 10_000_000
 STILL_OVERLAP = 0.6
+MOVED_OVERLAP = 0.7
+"""Boxes of what stands still overlap more, whatever the detector makes of its edges."""
 STILL_REPORT_US = 30_000_000
 """What stands still contributes once in this time."""
 POSITION_GAIN, VELOCITY_GAIN = 0.8, 0.4
@@ -172,6 +174,15 @@ class Tracker:
     def moving(self) -> bool:
         """Whether anything seen in the window at hand may be elsewhere in the next picture."""
         return any(track.seen and not track.still for track in self.tracks)
+
+    @property
+    def moved(self) -> bool:
+        """Whether anything was elsewhere at its last sight in the window at hand than at its first.
+
+        Other than `moving` this does not take a parked car that is new to us for one that drives.
+        """
+        sights = (track.seen for track in self.tracks if len(track.seen) > 1)
+        return any(iou(seen[0].box, seen[-1].box) < MOVED_OVERLAP for seen in sights)
 
     def _reported(self, track: Track) -> bool:
         if not track.seen:

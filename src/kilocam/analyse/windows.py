@@ -29,6 +29,8 @@ class Pending:
     end_us: int
     doubtful: bool = False
     """Only what came later in it stood out."""
+    audit: bool = False
+    """It was passed over as quiet, and is looked at all the same, to know what that misses."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

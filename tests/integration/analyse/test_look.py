@@ -8,7 +8,7 @@ from tests.fakes.stored_footage import T0, Recording
 from kilocam.analyse.detector import Detector
 from kilocam.analyse.errors import FootageError
 from kilocam.analyse.look import SPARE_US, Looker, LookOutcome, LookTask, Memory
-from kilocam.analyse.results import ObjectSeen
+from kilocam.analyse.results import ObjectSeen, StageCount
 from kilocam.analyse.stored import StoredPictures
 from kilocam.core import Window
 
@@ -135,6 +135,21 @@ def test_a_still_scene_costs_a_decode_and_a_difference_and_no_detector(
     assert outcome.stages["difference"].seen == 1
     assert outcome.stages["difference"].passed == 0
     assert "detector" not in outcome.stages
+
+
+@pytest.mark.parametrize("scene", ["still", "busy"])
+def test_an_audit_shows_all_of_the_window_to_the_detector_and_says_what_it_found(
+    looker: Looker, scene: str, request: pytest.FixtureRequest
+) -> None:
+    camera: Recording = request.getfixturevalue(scene)
+    memory = looker.look(_task(camera, 0)).memory
+    task = dataclasses.replace(_task(camera, 2, memory, whole=True), audit=True)
+    outcome = looker.look(task)
+
+    assert outcome.stages["detector"].seen == 1
+    assert outcome.stages["whole"].seen == 3
+    found = StageCount(seen=1, passed=int(scene == "busy"))
+    assert outcome.stages["audit"] == outcome.findings.stages["audit"] == found
 
 
 def test_the_detector_runs_now_and_then_though_nothing_seems_to_change(

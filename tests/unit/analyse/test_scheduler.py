@@ -43,8 +43,11 @@ class Desk:
         weight: Callable[[CameraKey], float] = lambda _: 1.0,
         share: float = 0.2,
         learnt: Mapping[CameraKey, Learnt] = MappingProxyType({}),
+        audit_every: int = 1 << 40,
     ) -> None:
-        options = SchedulerOptions(lookers=1, weight=weight, catch_up_share=share)
+        options = SchedulerOptions(
+            lookers=1, weight=weight, catch_up_share=share, audit_every=audit_every
+        )
         self.scheduler = Scheduler(options, learnt)
         self.now = 0.0
         self.positions = 0
@@ -585,3 +588,23 @@ def test_of_a_camera_known_to_be_quiet_what_is_like_always_is_not_looked_at() ->
     for start in range(2, 60, 2):
         desk.offer("yard", start, complexity=500 if start == 30 else 90)
     assert desk.drain() == [58, 30, 28]
+
+
+def test_a_sample_of_what_is_passed_over_as_quiet_is_looked_at_after_all() -> None:
+    def audited(every: int) -> tuple[int, int]:
+        desk = Desk(learnt={_key("yard"): Learnt(levels=(4.5,) * 8)}, audit_every=every)
+        looks = []
+        for start in range(0, 4000, 2):
+            desk.now = float(start)
+            desk.offer("yard", start, complexity=90)
+            while (look := desk.take()) is not None:
+                looks.append(look.target.audit)
+                assert look.target.audit == (look.lane is Lane.CATCH_UP)
+                desk.settle(look)
+        counts = desk.scheduler.counts()[_key("yard")]
+        return sum(looks), counts.skipped.get(SkipReason.QUIET, 0)
+
+    assert audited(1)[1] == 0
+    some, quiet = audited(10)
+    assert 0.05 < some / (some + quiet) < 0.15
+    assert audited(1 << 40)[0] == 0

@@ -28,10 +28,12 @@ from kilocam.analyse import (
     Resume,
     SchedulerOptions,
     SkippedWindow,
+    StageCount,
     WindowResult,
     WorkerError,
     WorkerPool,
     models_directory,
+    share_within,
     worker_command,
 )
 from kilocam.bus import Bus, Position
@@ -234,6 +236,19 @@ def _show_metrics(child: Child, analyst: Analyst, pool: WorkerPool, windows: Win
     )
     metrics.watch_counters(
         "stages", "What the stages of the cascade saw.", ("stage", "what"), stages
+    )
+
+    def missed() -> Iterable[tuple[tuple[str], float]]:
+        audit = analyst.status().stages.get("audit", StageCount())
+        low, high = share_within(audit.seen, audit.passed)
+        return [(("low",), low), (("high",), high)]
+
+    metrics.watch_gauges(
+        "missed_share",
+        "Of windows skipped as quiet: those in which the detector finds something that moves; "
+        "bounds, 95 % sure.",
+        ("bound",),
+        missed,
     )
     metrics.watch_counters("troubles", "What had to be tried again.", ("what",), troubles)
     metrics.watch_counter(
