@@ -10,6 +10,8 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from kilocam.analyse.results import Box
+
 COLOURS = (
     "black", "grey", "white", "red", "orange", "brown", "yellow", "green", "blue", "purple", "pink",
 )  # fmt: skip
@@ -40,7 +42,6 @@ _WEIGHTS = np.array([1.0] * 3 + [2.5] * 8)
 """Shadows, windows, tyres and streets are grey and black, so a hue counts for more."""
 _DROPPED = 3
 
-Box = tuple[float, float, float, float]
 Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kilocam.analyse.colours import COLOURS, Box, Pixels, colours_of, is_monochrome, named
+from kilocam.analyse.colours import COLOURS, Pixels, colours_of, is_monochrome, named
+from kilocam.analyse.results import Box
 
 BOX: Box = (0.4, 0.3, 0.2, 0.4)
 PAINTS = {

@@ -115,7 +115,7 @@ async def main(child: Child) -> None:
 async def _work(child: Child) -> None:
     installation = Installation.from_json(child.config)
     bus = Bus(bus_target(child.config), SCHEMAS, name=child.name)
-    note = installation.data.lease(child.name)
+    note, quiet = installation.data.lease(child.name), installation.data.quiet(child.name)
     leases = bus.leases(LEASES, holder=child.name, heir_of=await asyncio.to_thread(_heir_of, note))
     database = Database(installation.shards, installation.database_secrets)
     workers = int(str(child.config["workers"]))
@@ -134,13 +134,13 @@ async def _work(child: Child) -> None:
                     workers=pool,
                     options=AnalystOptions(scheduler=SchedulerOptions(lookers=workers)),
                     clock=SystemClock(),
-                    learnt=recall(installation.data.quiet(child.name)),
+                    learnt=await asyncio.to_thread(recall, quiet),
                 )
                 _show_metrics(child, analyst, pool, windows)
                 async with asyncio.TaskGroup() as group:
                     group.create_task(analyst.run())
                     group.create_task(_report(child, bus, analyst))
-                    group.create_task(_remember_on(analyst, installation.data.quiet(child.name)))
+                    group.create_task(_remember_on(analyst, quiet))
         finally:
             await pool.__aexit__()
 

@@ -95,28 +95,18 @@ export function liveUrl(id: string): string {
 }
 
 export type Box = [number, number, number, number];
-export type Seen = {
-  id: string;
+/** What an event and a result of a search have in common. */
+export type Shown = {
   camera: string;
   title: string;
-  score: number;
   start: string;
   end: string;
   box: Box;
   snapshot_url: string;
   clip_url: string;
 };
-export type Found = {
-  kind: string;
-  camera: string;
-  start: string;
-  end: string;
-  title: string;
-  box: Box;
-  event_id: string;
-  snapshot_url: string;
-  clip_url: string;
-};
+export type Seen = Shown & { id: string; score: number };
+export type Found = Shown & { kind: string; event_id: string };
 
 export const events = (cursor: string | null): Promise<Page<Seen>> =>
   call(`/v1/events?limit=48${cursor ? `&cursor=${encodeURIComponent(cursor)}` : ""}`);

@@ -1,6 +1,6 @@
 // What was seen: newest first as it comes, or what a search found; each picture plays in place.
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
-import { ApiError, Box, events, followEvents, search } from "./api";
+import { ApiError, Box, Shown, events, followEvents, search } from "./api";
 import { moment } from "./words";
 
 const SETTLE_MS = 800; // several changes at once are one look
@@ -11,7 +11,7 @@ type Card = {
   camera: string;
   title: string;
   start: string;
-  box: Box | null;
+  box: Box;
   picture: string;
   clip: string;
 };
@@ -20,33 +20,27 @@ type List = { cards: Card[]; more: string | null; unmatched: string[] };
 
 async function newest(cursor: string | null): Promise<List> {
   const page = await events(cursor);
-  const cards = page.items.map((seen) => ({
-    id: seen.id,
-    camera: seen.camera,
-    title: withoutPlace(seen.title, seen.camera),
-    start: seen.start,
-    box: seen.box,
-    picture: seen.snapshot_url,
-    clip: seen.clip_url,
-  }));
+  const cards = page.items.map((seen) => card(seen.id, seen));
   return { cards, more: page.next_cursor, unmatched: [] };
 }
 
 async function found(query: string, signal: AbortSignal): Promise<List> {
   const answer = await search(query, signal);
-  const cards = answer.items.map((hit) => ({
-    id: hit.event_id,
-    camera: hit.camera,
-    title: withoutPlace(hit.title, hit.camera),
-    start: hit.start,
-    box: hit.box,
-    picture: hit.snapshot_url,
-    clip: hit.clip_url,
-  }));
+  const cards = answer.items.map((hit) => card(hit.event_id, hit));
   return { cards, more: null, unmatched: answer.unmatched };
 }
 
-/** The camera is named beside it, as for the newest. */
+const card = (id: string, shown: Shown): Card => ({
+  id,
+  camera: shown.camera,
+  title: withoutPlace(shown.title, shown.camera),
+  start: shown.start,
+  box: shown.box,
+  picture: shown.snapshot_url,
+  clip: shown.clip_url,
+});
+
+/** The camera is named beside it. */
 const withoutPlace = (title: string, camera: string): string =>
   title.endsWith(` at ${camera}`) ? title.slice(0, -` at ${camera}`.length) : title;
 
@@ -203,7 +197,7 @@ function EventCard({ card, playing, play }: Playable) {
               loading="lazy"
               onLoad={() => setCome(true)}
             />
-            {come && card.box && <span class="box" style={place(card.box)} />}
+            {come && <span class="box" style={place(card.box)} />}
             <span class="play" aria-hidden="true">
               ▶
             </span>
