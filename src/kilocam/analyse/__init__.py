@@ -29,6 +29,8 @@ from kilocam.analyse.pictures import Footage
 from kilocam.analyse.pool import PoolCounts, PoolOptions, WorkerPool, worker_command
 from kilocam.analyse.results import (
     PIPELINE,
+    SPEECH,
+    TEXT,
     BoxAt,
     ObjectSeen,
     SkippedWindow,
@@ -47,6 +49,8 @@ __all__ = [
     "KINDS",
     "LEASES",
     "PIPELINE",
+    "SPEECH",
+    "TEXT",
     "AnalyseError",
     "Analyst",
     "AnalystOptions",

@@ -3,9 +3,10 @@
 Owns: windows with their outcome and counts, events and what each window adds to them, checkpoints
 of the queue's partitions, search, the order of changes, the daily partitions of all that.
 Never does: HTTP; look at footage; know how an object was recognised.
-Start reading at: `windows.py` (writing), then `insight.py` (reading).
+Start reading at: `windows.py` and `told.py` (writing), then `insight.py` (reading).
 """
 
+from kilocam.insight.contributions import TOPIC
 from kilocam.insight.days import (
     DAYS_AHEAD,
     DAYS_BEHIND,
@@ -18,6 +19,7 @@ from kilocam.insight.feed import Bell, Feed
 from kilocam.insight.insight import Insight
 from kilocam.insight.query import admits
 from kilocam.insight.seams import LookedWindow, SkippedWindow
+from kilocam.insight.told import Silence, Stretch, Told
 from kilocam.insight.values import (
     Answer,
     CameraCounts,
@@ -30,7 +32,7 @@ from kilocam.insight.values import (
     Page,
     Sight,
 )
-from kilocam.insight.windows import TOPIC, Settled, Windows
+from kilocam.insight.windows import Settled, Windows
 
 __all__ = [
     "DAYS_AHEAD",
@@ -56,7 +58,10 @@ __all__ = [
     "Refused",
     "Settled",
     "Sight",
+    "Silence",
     "SkippedWindow",
+    "Stretch",
+    "Told",
     "Unavailable",
     "Windows",
     "admits",

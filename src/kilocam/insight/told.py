@@ -1,0 +1,108 @@
+"""Writing what was read in pictures and heard in sound.
+
+Text read in a window replaces what was read in it before. Speech has no windows: a camera's sound
+is listened to in *stretches*, and what was said is kept in the transaction that moves the stretch
+past it. So it is kept once, whoever else listens to the same.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from kilocam.core import CameraKey, Window
+from kilocam.database import Database, load_queries
+from kilocam.insight.contributions import Sense, replace_contributions
+from kilocam.insight.seams import ObjectSeen
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stretch:
+    """Of a camera's sound: heard from `start_us` up to `until_us`, to be heard up to `ends_us`."""
+
+    start_us: int
+    until_us: int
+    ends_us: int | None
+    """None: the live one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Silence:
+    """A stretch is heard up to here, and nothing was said."""
+
+    key: CameraKey
+    start_us: int
+    until_us: int
+
+
+class Told:
+    """What analysis read and heard; every call may raise `DatabaseError` and be made again."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def read(self, window: Window, texts: Sequence[ObjectSeen]) -> None:
+        """In one transaction replace all that was read in a window."""
+        async with self._database.for_tenant(window.tenant) as transaction:
+            await replace_contributions(transaction, window, Sense.READ, texts)
+
+    async def stretches(self, key: CameraKey) -> tuple[Stretch, ...]:
+        """What of a camera's sound is being listened to, in order of time."""
+        async with self._database.for_tenant(key.tenant) as transaction:
+            rows = await transaction.fetch(_sql("stretches"), key.tenant, key.camera)
+        return tuple(
+            Stretch(start_us=row["start_us"], until_us=row["until_us"], ends_us=row["ends_us"])
+            for row in rows
+        )
+
+    async def begin(self, key: CameraKey, at_us: int) -> Stretch:
+        """A live stretch from `at_us` on; the one before ends there and is caught up."""
+        async with self._database.for_tenant(key.tenant) as transaction:
+            await transaction.execute(_sql("end_stretch"), key.tenant, key.camera, at_us)
+            until_us = await transaction.fetchval(
+                _sql("begin_stretch"), key.tenant, key.camera, at_us
+            )
+        return Stretch(start_us=at_us, until_us=until_us, ends_us=None)
+
+    async def heard(
+        self, key: CameraKey, stretch: Stretch, until_us: int, said: Sequence[ObjectSeen]
+    ) -> bool:
+        """`stretch` is heard up to `until_us`, and this was said in it; False: others know more.
+
+        Then nothing is kept, and where to go on is to be asked anew.
+        """
+        async with self._database.for_tenant(key.tenant) as transaction:
+            ours = await transaction.fetchval(
+                _sql("move_stretch"), key.tenant, key.camera, stretch.start_us, stretch.until_us,
+                until_us,
+            )  # fmt: skip
+            if ours:
+                for each in said:
+                    start_us, end_us = each.boxes[0].at_us, each.boxes[-1].at_us
+                    window = Window(
+                        tenant=key.tenant, camera=key.camera, start_us=start_us, end_us=end_us
+                    )
+                    await replace_contributions(transaction, window, Sense.HEARD, [each])
+        return bool(ours)
+
+    async def silent(self, silences: Sequence[Silence]) -> None:
+        """Stretches were heard further and held nothing; a transaction a tenant."""
+        by_tenant: dict[str, list[Silence]] = defaultdict(list)
+        for silence in sorted(silences, key=lambda each: (each.key, each.start_us)):
+            by_tenant[silence.key.tenant].append(silence)
+        for tenant, group in by_tenant.items():
+            async with self._database.for_tenant(tenant) as transaction:
+                await transaction.execute(
+                    _sql("note_silence"), tenant,
+                    [each.key.camera for each in group],
+                    [each.start_us for each in group],
+                    [each.until_us for each in group],
+                )  # fmt: skip
+
+    async def drop(self, key: CameraKey, before_us: int) -> None:
+        """Stretches that are heard to their end, or ended before `before_us`, are done with."""
+        async with self._database.for_tenant(key.tenant) as transaction:
+            await transaction.execute(_sql("drop_stretches"), key.tenant, key.camera, before_us)
+
+
+def _sql(name: str) -> str:
+    return load_queries("kilocam.insight")[name]
