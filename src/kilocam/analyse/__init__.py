@@ -26,7 +26,8 @@ from kilocam.analyse.models import (
     models_directory,
 )
 from kilocam.analyse.pictures import Footage
-from kilocam.analyse.pool import PoolCounts, PoolOptions, WorkerPool, worker_command
+from kilocam.analyse.pool import LookPool, PoolCounts, PoolOptions, ReadPool, worker_command
+from kilocam.analyse.reading import Reading, ReadingOptions
 from kilocam.analyse.results import (
     PIPELINE,
     SPEECH,
@@ -40,7 +41,17 @@ from kilocam.analyse.results import (
     event_id,
 )
 from kilocam.analyse.scheduler import SchedulerOptions
-from kilocam.analyse.seams import FootageSource, Noted, Resume, WindowSink, WindowSource, Workers
+from kilocam.analyse.seams import (
+    Companion,
+    FootageSource,
+    Glance,
+    Noted,
+    ReadingSink,
+    Resume,
+    WindowSink,
+    WindowSource,
+    Workers,
+)
 from kilocam.analyse.source import LEASES, BusWindows
 from kilocam.analyse.windows import Counts, Learnt
 
@@ -57,11 +68,14 @@ __all__ = [
     "AnalystStatus",
     "BoxAt",
     "BusWindows",
+    "Companion",
     "Counts",
     "Footage",
     "FootageError",
     "FootageSource",
+    "Glance",
     "Learnt",
+    "LookPool",
     "Manifest",
     "Model",
     "ModelError",
@@ -70,6 +84,10 @@ __all__ = [
     "ObjectSeen",
     "PoolCounts",
     "PoolOptions",
+    "ReadPool",
+    "Reading",
+    "ReadingOptions",
+    "ReadingSink",
     "Refused",
     "Resume",
     "SchedulerOptions",
@@ -80,7 +98,6 @@ __all__ = [
     "WindowSink",
     "WindowSource",
     "WorkerError",
-    "WorkerPool",
     "Workers",
     "cache_directory",
     "event_id",

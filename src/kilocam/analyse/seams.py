@@ -1,13 +1,15 @@
 """What analysis needs of others; a role's wiring hands it in."""
 
 from collections.abc import AsyncGenerator, Container, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
+from kilocam.analyse.lines import ReadOutcome, ReadTask
 from kilocam.analyse.look import LookOutcome, LookTask
 from kilocam.analyse.pictures import Footage
-from kilocam.analyse.results import SkippedWindow, WindowResult
+from kilocam.analyse.results import Box, ObjectSeen, SkippedWindow, WindowResult
 from kilocam.bus import LeaseChange, Position
-from kilocam.core import CameraKey, GopRef
+from kilocam.core import CameraKey, GopRef, Session, Window
 
 
 class WindowSource(Protocol):
@@ -37,10 +39,58 @@ class FootageSource(Protocol):
 
 
 class Workers(Protocol):
-    """Whoever runs looks (`WorkerPool`)."""
+    """Whoever looks (a `WorkerPool`)."""
 
-    async def look(self, task: LookTask) -> LookOutcome:
+    async def do(self, task: LookTask) -> LookOutcome:
         """Look; raises `FootageError`, `WorkerError` or `ModelError`."""
+        ...
+
+
+class Readers(Protocol):
+    """Whoever reads (a `WorkerPool`)."""
+
+    async def do(self, task: ReadTask) -> ReadOutcome:
+        """Read; raises `FootageError`, `WorkerError` or `ModelError`."""
+        ...
+
+
+class ReadingSink(Protocol):
+    """Whoever keeps what was read (`insight` over Postgres)."""
+
+    async def read(self, window: Window, texts: Sequence[ObjectSeen]) -> None:
+        """In one transaction replace all that was read in a window.
+
+        Raises:
+            NotYet, Refused: it is not to be kept.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Glance:
+    """What a look tells those who read and listen beside it."""
+
+    key: CameraKey
+    window: Window
+    gop_us: int
+    """Start of the GOP that the window lies in."""
+    changed: Box | None
+    """Around what differs from the scene's background."""
+    moving: bool
+    """Something that moves was found."""
+    session: Session
+    """Whose tracks say what there is to be heard."""
+
+
+class Companion(Protocol):
+    """Follows the analyst's looks; must not wait."""
+
+    def looked(self, glance: Glance) -> None:
+        """A look was done."""
+        ...
+
+    def dropped(self, partition: int) -> None:
+        """A partition is not ours any more."""
         ...
 
 

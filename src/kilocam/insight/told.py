@@ -6,12 +6,21 @@ past it. So it is kept once, whoever else listens to the same.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
-from kilocam.core import CameraKey, Window
-from kilocam.database import Database, load_queries
+from kilocam.core import CameraKey, ConfigError, Window
+from kilocam.database import (
+    Database,
+    NoPartition,
+    Rejected,
+    UnknownShard,
+    UnknownTenant,
+    load_queries,
+)
 from kilocam.insight.contributions import Sense, replace_contributions
+from kilocam.insight.errors import Refused
 from kilocam.insight.seams import ObjectSeen
 
 
@@ -41,9 +50,14 @@ class Told:
         self._database = database
 
     async def read(self, window: Window, texts: Sequence[ObjectSeen]) -> None:
-        """In one transaction replace all that was read in a window."""
-        async with self._database.for_tenant(window.tenant) as transaction:
-            await replace_contributions(transaction, window, Sense.READ, texts)
+        """In one transaction replace all that was read in a window.
+
+        Raises:
+            Refused: there is no place for it.
+        """
+        with _refusals():
+            async with self._database.for_tenant(window.tenant) as transaction:
+                await replace_contributions(transaction, window, Sense.READ, texts)
 
     async def stretches(self, key: CameraKey) -> tuple[Stretch, ...]:
         """What of a camera's sound is being listened to, in order of time."""
@@ -69,7 +83,16 @@ class Told:
         """`stretch` is heard up to `until_us`, and this was said in it; False: others know more.
 
         Then nothing is kept, and where to go on is to be asked anew.
+
+        Raises:
+            Refused: there is no place for it.
         """
+        with _refusals():
+            return await self._heard(key, stretch, until_us, said)
+
+    async def _heard(
+        self, key: CameraKey, stretch: Stretch, until_us: int, said: Sequence[ObjectSeen]
+    ) -> bool:
         async with self._database.for_tenant(key.tenant) as transaction:
             ours = await transaction.fetchval(
                 _sql("move_stretch"), key.tenant, key.camera, stretch.start_us, stretch.until_us,
@@ -102,6 +125,15 @@ class Told:
         """Stretches that are heard to their end, or ended before `before_us`, are done with."""
         async with self._database.for_tenant(key.tenant) as transaction:
             await transaction.execute(_sql("drop_stretches"), key.tenant, key.camera, before_us)
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """What will not be otherwise by and by is refused; other errors of the database pass."""
+    try:
+        yield
+    except (UnknownTenant, UnknownShard, NoPartition, Rejected, ConfigError) as error:
+        raise Refused(str(error)) from error
 
 
 def _sql(name: str) -> str:
