@@ -17,6 +17,7 @@ from kilocam.analyse.errors import (
     Refused,
     WorkerError,
 )
+from kilocam.analyse.listening import Listening, ListeningOptions
 from kilocam.analyse.models import (
     DETECTOR,
     Manifest,
@@ -26,7 +27,14 @@ from kilocam.analyse.models import (
     models_directory,
 )
 from kilocam.analyse.pictures import Footage
-from kilocam.analyse.pool import LookPool, PoolCounts, PoolOptions, ReadPool, worker_command
+from kilocam.analyse.pool import (
+    ListenPool,
+    LookPool,
+    PoolCounts,
+    PoolOptions,
+    ReadPool,
+    worker_command,
+)
 from kilocam.analyse.reading import Reading, ReadingOptions
 from kilocam.analyse.results import (
     PIPELINE,
@@ -45,6 +53,7 @@ from kilocam.analyse.seams import (
     Companion,
     FootageSource,
     Glance,
+    HearingSink,
     Noted,
     ReadingSink,
     Resume,
@@ -74,7 +83,11 @@ __all__ = [
     "FootageError",
     "FootageSource",
     "Glance",
+    "HearingSink",
     "Learnt",
+    "ListenPool",
+    "Listening",
+    "ListeningOptions",
     "LookPool",
     "Manifest",
     "Model",

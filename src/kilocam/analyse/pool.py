@@ -18,6 +18,7 @@ from typing import Generic, Self, TypeVar, cast
 from kilocam.analyse.errors import FootageError, ModelError, WorkerError
 from kilocam.analyse.lines import ReadOutcome, ReadTask
 from kilocam.analyse.look import LookOutcome, LookTask
+from kilocam.analyse.utterances import ListenOutcome, ListenTask
 from kilocam.analyse.wire import Broken, Done, Ready, Task, Unreadable, read_answer, write_task
 
 Doing = TypeVar("Doing", bound=Task)
@@ -144,6 +145,7 @@ class WorkerPool(Generic[Doing, Outcome]):
 
 LookPool = WorkerPool[LookTask, LookOutcome]
 ReadPool = WorkerPool[ReadTask, ReadOutcome]
+ListenPool = WorkerPool[ListenTask, ListenOutcome]
 
 
 class _Overdue(WorkerError):

@@ -4,10 +4,12 @@ from collections.abc import AsyncGenerator, Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from kilocam.analyse.ears import Kept
 from kilocam.analyse.lines import ReadOutcome, ReadTask
 from kilocam.analyse.look import LookOutcome, LookTask
 from kilocam.analyse.pictures import Footage
 from kilocam.analyse.results import Box, ObjectSeen, SkippedWindow, WindowResult
+from kilocam.analyse.utterances import ListenOutcome, ListenTask
 from kilocam.bus import LeaseChange, Position
 from kilocam.core import CameraKey, GopRef, Session, Window
 
@@ -63,6 +65,60 @@ class ReadingSink(Protocol):
         Raises:
             NotYet, Refused: it is not to be kept.
         """
+        ...
+
+
+class Listeners(Protocol):
+    """Whoever listens (a `WorkerPool`)."""
+
+    async def do(self, task: ListenTask) -> ListenOutcome:
+        """Listen; raises `FootageError`, `WorkerError` or `ModelError`."""
+        ...
+
+
+class HearingSink(Protocol):
+    """Whoever keeps what was said, and how far each camera was listened to."""
+
+    async def stretches(self, key: CameraKey) -> Sequence[Kept]:
+        """What of a camera's sound is being listened to, in order of time.
+
+        Raises:
+            Refused: there is no place for it.
+        """
+        ...
+
+    async def begin(self, key: CameraKey, at_us: int) -> None:
+        """A live stretch from here on; the one before ends here and is caught up.
+
+        Raises:
+            Refused: there is no place for it.
+        """
+        ...
+
+    async def heard(
+        self,
+        key: CameraKey,
+        start_us: int,
+        from_us: int,
+        until_us: int,
+        said: Sequence[ObjectSeen],
+    ) -> bool:
+        """In one transaction: this was said in the stretch that began at `start_us`.
+
+        It is heard up to `until_us` now. False: it was heard beyond `from_us` before, and nothing
+        is kept.
+
+        Raises:
+            Refused: there is no place for it.
+        """
+        ...
+
+    async def silent(self, silences: Sequence[tuple[CameraKey, int, int]]) -> None:
+        """Stretches (camera, start) are heard up to here, and nothing was said."""
+        ...
+
+    async def drop(self, key: CameraKey) -> None:
+        """A camera's stretches that are heard to their end are done with."""
         ...
 
 

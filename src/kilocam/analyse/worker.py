@@ -80,8 +80,15 @@ def _read(models: Path) -> Callable[[Any], object]:
     return Reader(load_model(READER, models), StoredPictures()).read
 
 
+def _listen(models: Path) -> Callable[[Any], object]:
+    from kilocam.analyse.listener import Listener
+    from kilocam.analyse.models import LISTENER, load_model
+
+    return Listener(load_model(LISTENER, models)).listen
+
+
 Prepare = Callable[[Path], Callable[[Any], object]]
-_PREPARE: Mapping[str, Prepare] = {"look": _look, "read": _read}
+_PREPARE: Mapping[str, Prepare] = {"look": _look, "read": _read, "listen": _listen}
 """Each imports what it alone needs."""
 
 

@@ -19,7 +19,7 @@ from kilocam.insight.feed import Bell, Feed
 from kilocam.insight.insight import Insight
 from kilocam.insight.query import admits
 from kilocam.insight.seams import LookedWindow, SkippedWindow
-from kilocam.insight.told import Silence, Stretch, Told
+from kilocam.insight.told import Stretch, Told
 from kilocam.insight.values import (
     Answer,
     CameraCounts,
@@ -58,7 +58,6 @@ __all__ = [
     "Refused",
     "Settled",
     "Sight",
-    "Silence",
     "SkippedWindow",
     "Stretch",
     "Told",

@@ -262,6 +262,5 @@ where hearing.tenant = $1 and hearing.camera = each.camera and hearing.start = e
   and hearing.until < each.until;
 
 -- name: drop_stretches
--- What ended and is heard, or is too old, needs no more attention.
-delete from hearing where tenant = $1 and camera = $2 and ends is not null
-  and (until >= ends or ends < $3);
+-- What ended and is heard needs no more attention.
+delete from hearing where tenant = $1 and camera = $2 and until >= ends;

@@ -7,7 +7,7 @@ past it. So it is kept once, whoever else listens to the same.
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from kilocam.core import CameraKey, ConfigError, Window
@@ -34,15 +34,6 @@ class Stretch:
     """None: the live one."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Silence:
-    """A stretch is heard up to here, and nothing was said."""
-
-    key: CameraKey
-    start_us: int
-    until_us: int
-
-
 class Told:
     """What analysis read and heard; every call may raise `DatabaseError` and be made again."""
 
@@ -60,44 +51,55 @@ class Told:
                 await replace_contributions(transaction, window, Sense.READ, texts)
 
     async def stretches(self, key: CameraKey) -> tuple[Stretch, ...]:
-        """What of a camera's sound is being listened to, in order of time."""
-        async with self._database.for_tenant(key.tenant) as transaction:
-            rows = await transaction.fetch(_sql("stretches"), key.tenant, key.camera)
-        return tuple(
-            Stretch(start_us=row["start_us"], until_us=row["until_us"], ends_us=row["ends_us"])
-            for row in rows
-        )
-
-    async def begin(self, key: CameraKey, at_us: int) -> Stretch:
-        """A live stretch from `at_us` on; the one before ends there and is caught up."""
-        async with self._database.for_tenant(key.tenant) as transaction:
-            await transaction.execute(_sql("end_stretch"), key.tenant, key.camera, at_us)
-            until_us = await transaction.fetchval(
-                _sql("begin_stretch"), key.tenant, key.camera, at_us
-            )
-        return Stretch(start_us=at_us, until_us=until_us, ends_us=None)
-
-    async def heard(
-        self, key: CameraKey, stretch: Stretch, until_us: int, said: Sequence[ObjectSeen]
-    ) -> bool:
-        """`stretch` is heard up to `until_us`, and this was said in it; False: others know more.
-
-        Then nothing is kept, and where to go on is to be asked anew.
+        """What of a camera's sound is being listened to, in order of time.
 
         Raises:
             Refused: there is no place for it.
         """
         with _refusals():
-            return await self._heard(key, stretch, until_us, said)
+            async with self._database.for_tenant(key.tenant) as transaction:
+                rows = await transaction.fetch(_sql("stretches"), key.tenant, key.camera)
+        return tuple(
+            Stretch(start_us=row["start_us"], until_us=row["until_us"], ends_us=row["ends_us"])
+            for row in rows
+        )
+
+    async def begin(self, key: CameraKey, at_us: int) -> None:
+        """A live stretch from `at_us` on; the one before ends there and is caught up.
+
+        Raises:
+            Refused: there is no place for it.
+        """
+        with _refusals():
+            async with self._database.for_tenant(key.tenant) as transaction:
+                await transaction.execute(_sql("end_stretch"), key.tenant, key.camera, at_us)
+                await transaction.execute(_sql("begin_stretch"), key.tenant, key.camera, at_us)
+
+    async def heard(
+        self,
+        key: CameraKey,
+        start_us: int,
+        from_us: int,
+        until_us: int,
+        said: Sequence[ObjectSeen],
+    ) -> bool:
+        """This was said in the stretch that began at `start_us`: it is heard up to `until_us` now.
+
+        False: it was heard beyond `from_us` before; nothing is kept, and where to go on is to be
+        asked anew.
+
+        Raises:
+            Refused: there is no place for it.
+        """
+        at = (key.tenant, key.camera, start_us, from_us, until_us)
+        with _refusals():
+            return await self._heard(key, at, said)
 
     async def _heard(
-        self, key: CameraKey, stretch: Stretch, until_us: int, said: Sequence[ObjectSeen]
+        self, key: CameraKey, at: tuple[object, ...], said: Sequence[ObjectSeen]
     ) -> bool:
         async with self._database.for_tenant(key.tenant) as transaction:
-            ours = await transaction.fetchval(
-                _sql("move_stretch"), key.tenant, key.camera, stretch.start_us, stretch.until_us,
-                until_us,
-            )  # fmt: skip
+            ours = await transaction.fetchval(_sql("move_stretch"), *at)
             if ours:
                 for each in said:
                     start_us, end_us = each.boxes[0].at_us, each.boxes[-1].at_us
@@ -107,24 +109,22 @@ class Told:
                     await replace_contributions(transaction, window, Sense.HEARD, [each])
         return bool(ours)
 
-    async def silent(self, silences: Sequence[Silence]) -> None:
-        """Stretches were heard further and held nothing; a transaction a tenant."""
-        by_tenant: dict[str, list[Silence]] = defaultdict(list)
-        for silence in sorted(silences, key=lambda each: (each.key, each.start_us)):
-            by_tenant[silence.key.tenant].append(silence)
+    async def silent(self, silences: Sequence[tuple[CameraKey, int, int]]) -> None:
+        """Stretches (camera, start) are heard up to here; a transaction a tenant."""
+        by_tenant: dict[str, list[tuple[str, int, int]]] = defaultdict(list)
+        for key, start_us, until_us in sorted(silences):
+            by_tenant[key.tenant].append((key.camera, start_us, until_us))
         for tenant, group in by_tenant.items():
-            async with self._database.for_tenant(tenant) as transaction:
-                await transaction.execute(
-                    _sql("note_silence"), tenant,
-                    [each.key.camera for each in group],
-                    [each.start_us for each in group],
-                    [each.until_us for each in group],
-                )  # fmt: skip
+            columns = map(list, zip(*group, strict=True))
+            with suppress(Refused), _refusals():  # a tenant that is gone needs no note
+                async with self._database.for_tenant(tenant) as transaction:
+                    await transaction.execute(_sql("note_silence"), tenant, *columns)
 
-    async def drop(self, key: CameraKey, before_us: int) -> None:
-        """Stretches that are heard to their end, or ended before `before_us`, are done with."""
-        async with self._database.for_tenant(key.tenant) as transaction:
-            await transaction.execute(_sql("drop_stretches"), key.tenant, key.camera, before_us)
+    async def drop(self, key: CameraKey) -> None:
+        """A camera's stretches that are heard to their end are done with."""
+        with _refusals():
+            async with self._database.for_tenant(key.tenant) as transaction:
+                await transaction.execute(_sql("drop_stretches"), key.tenant, key.camera)
 
 
 @contextmanager

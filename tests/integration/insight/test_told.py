@@ -1,12 +1,14 @@
 """What is read and heard adds to events as what is seen does, and is kept once."""
 
+from dataclasses import replace
+
 import pytest
 from tests.integration.insight.conftest import House
 from tests.integration.insight.made import GATE, T0, S, looked, seen, window_at
 
 from kilocam.analyse import SPEECH, TEXT, BoxAt, ObjectSeen, event_id
 from kilocam.core import CameraKey
-from kilocam.insight import EventFilter, Silence, Stretch, Told
+from kilocam.insight import EventFilter, Refused, Stretch, Told
 
 pytestmark = pytest.mark.asyncio
 ALL = EventFilter()
@@ -68,60 +70,71 @@ async def test_a_text_is_as_it_was_read_best(house: House, told: Told) -> None:
 
 async def test_what_someone_said_is_no_person(house: House, told: Told) -> None:
     await house.windows.write(looked(0, seen(0, 0)))
-    stretch = await told.begin(GATE, T0)
-    assert await told.heard(GATE, stretch, T0 + 4 * S, [speech(T0, T0 + S, "there is a fire")])
+    await told.begin(GATE, T0)
+    assert await told.heard(GATE, T0, T0, T0 + 4 * S, [speech(T0, T0 + S, "there is a fire")])
     found = (await house.insight.search("default", "someone said fire", ALL)).found
     assert [each.event.text for each in found] == ["there is a fire"]
 
 
 async def test_what_was_said_is_kept_once_whoever_listens(house: House, told: Told) -> None:
-    ours = await told.begin(GATE, T0)
-    theirs = (await told.stretches(GATE))[0]
-    assert ours == theirs == Stretch(start_us=T0, until_us=T0, ends_us=None)
+    await told.begin(GATE, T0)
+    assert await told.stretches(GATE) == (Stretch(start_us=T0, until_us=T0, ends_us=None),)
     said = speech(T0 + S, T0 + 2 * S, "stop")
-    assert await told.heard(GATE, theirs, T0 + 3 * S, [said])
+    assert await told.heard(GATE, T0, T0, T0 + 3 * S, [said])
     frozen = speech(T0 + S + 5, T0 + 2 * S, "stop it")
-    assert not await told.heard(GATE, ours, T0 + 3 * S, [frozen])
+    assert not await told.heard(GATE, T0, T0, T0 + 3 * S, [frozen])
     assert await texts(house) == ["stop"]
     assert (await told.stretches(GATE))[0].until_us == T0 + 3 * S
 
 
 async def test_silence_moves_a_stretch_and_never_back(house: House, told: Told) -> None:
     del house
-    stretch = await told.begin(GATE, T0)
+    await told.begin(GATE, T0)
     for until in (T0 + 5 * S, T0 + 3 * S):
-        await told.silent([Silence(key=GATE, start_us=stretch.start_us, until_us=until)])
+        await told.silent([(GATE, T0, until)])
     assert [each.until_us for each in await told.stretches(GATE)] == [T0 + 5 * S]
 
 
 async def test_what_a_live_stretch_left_behind_is_caught_up(house: House, told: Told) -> None:
     del house
-    first = await told.begin(GATE, T0)
-    await told.silent([Silence(key=GATE, start_us=T0, until_us=T0 + 2 * S)])
-    live = await told.begin(GATE, T0 + 60 * S)
-    behind = Stretch(start_us=first.start_us, until_us=T0 + 2 * S, ends_us=T0 + 60 * S)
+    await told.begin(GATE, T0)
+    await told.silent([(GATE, T0, T0 + 2 * S)])
+    await told.begin(GATE, T0 + 60 * S)
+    behind = Stretch(start_us=T0, until_us=T0 + 2 * S, ends_us=T0 + 60 * S)
+    live = Stretch(start_us=T0 + 60 * S, until_us=T0 + 60 * S, ends_us=None)
     assert await told.stretches(GATE) == (behind, live)
-    assert await told.heard(GATE, behind, T0 + 60 * S, [speech(T0 + 5 * S, T0 + 6 * S, "late")])
+    assert await told.heard(
+        GATE, T0, T0 + 2 * S, T0 + 60 * S, [speech(T0 + 5 * S, T0 + 6 * S, "late")]
+    )
     await told.drop(GATE, T0 - S)
     assert await told.stretches(GATE) == (live,)
 
 
-async def test_a_stretch_that_is_too_old_is_dropped(house: House, told: Told) -> None:
-    del house
-    await told.begin(GATE, T0)
-    live = await told.begin(GATE, T0 + 60 * S)
-    await told.drop(GATE, T0 + 61 * S)
-    assert await told.stretches(GATE) == (live,)
-
-
 async def test_stretches_and_speech_of_tenants_never_meet(house: House, told: Told) -> None:
-    ours, theirs = await told.begin(GATE, T0), await told.begin(FOREIGN, T0)
+    await told.begin(GATE, T0)
+    await told.begin(FOREIGN, T0)
     words = speech(T0, T0 + S, "ours")
-    assert await told.heard(GATE, ours, T0 + 2 * S, [words])
-    await told.silent(
-        [Silence(key=key, start_us=T0, until_us=T0 + 4 * S) for key in (FOREIGN, GATE)]
-    )
+    assert await told.heard(GATE, T0, T0, T0 + 2 * S, [words])
+    await told.silent([(key, T0, T0 + 4 * S) for key in (FOREIGN, GATE)])
     assert await texts(house) == ["ours"]
     assert await texts(house, tenant="other") == []
     assert (await told.stretches(FOREIGN))[0].until_us == T0 + 4 * S
-    assert await told.heard(FOREIGN, theirs, T0 + 9 * S, []) is False
+    assert await told.heard(FOREIGN, T0, T0, T0 + 9 * S, []) is False
+
+
+async def test_what_belongs_to_no_tenant_is_refused_and_keeps_out_nobody(
+    house: House, told: Told
+) -> None:
+    del house
+    nobody = CameraKey("nobody", "gate")
+    await told.begin(GATE, T0)
+    with pytest.raises(Refused):
+        await told.stretches(nobody)
+    with pytest.raises(Refused):
+        await told.begin(nobody, T0)
+    with pytest.raises(Refused):
+        await told.heard(nobody, T0, T0, T0 + S, [])
+    with pytest.raises(Refused):
+        await told.read(replace(window_at(0), tenant="nobody"), [text(0, 0, "EXIT")])
+    await told.silent([(nobody, T0, T0 + S), (GATE, T0, T0 + S)])
+    assert (await told.stretches(GATE))[0].until_us == T0 + S
