@@ -7,16 +7,19 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
-from kilocam.rtsp.depacketize import AccessUnit, Depacketizer, RawDepacketizer
+from kilocam.rtsp.depacketize import AccessUnit, Depacketizer, RawDepacketizer, UnitKind
 from kilocam.rtsp.depacketize_aac import AacDepacketizer
 from kilocam.rtsp.depacketize_h264 import H264Depacketizer
 from kilocam.rtsp.depacketize_h265 import H265Depacketizer, has_decoding_order_numbers
+from kilocam.rtsp.depacketize_sound import SoundDepacketizer
 from kilocam.rtsp.rtcp import parse_sender_reports
 from kilocam.rtsp.rtp import RtpPacket, SequenceTracker, TimestampUnwrapper, parse_rtp
 
 _FRAME_HEADER = 4
 _UNKNOWN_LOSS = 1 << 16
 """Stands for a loss of unknown size."""
+_SOUND = frozenset({UnitKind.PCMU, UnitKind.PCMA, UnitKind.OPUS})
+"""Codecs of which each packet stands alone, named as in SDP."""
 
 
 class TrackLike(Protocol):
@@ -69,6 +72,8 @@ def depacketizer_for(track: TrackLike) -> Depacketizer:
         return H265Depacketizer(track.index, track.fmtp)
     if track.codec == "mpeg4-generic" and track.clock_rate > 0:
         return AacDepacketizer(track.index, track.fmtp, track.clock_rate)
+    if track.codec in _SOUND:
+        return SoundDepacketizer(track.index, UnitKind(track.codec))
     return RawDepacketizer(track.index, key=track.media != "video")
 
 
