@@ -26,7 +26,7 @@ from kilocam.media.files import (
     open_media,
 )
 from kilocam.media.fmp4 import fragment, init_segment
-from kilocam.media.formats import aac_format, h265_format, video_format
+from kilocam.media.formats import aac_format, h265_format, sound_format, video_format
 from kilocam.media.mp4 import Mp4Writer
 from kilocam.media.pattern import (
     PatternSpec,
@@ -98,6 +98,7 @@ __all__ = [
     "open_media",
     "pattern_media",
     "read_frame_number",
+    "sound_format",
     "still_media",
     "video_format",
     "write_frame_number",

@@ -11,7 +11,14 @@ from kilocam.bitstream import (
     parse_audio_config,
     parse_sps,
 )
-from kilocam.media.samples import AudioFormat, H265Format, VideoFormat
+from kilocam.media.samples import (
+    AudioFormat,
+    G711Format,
+    H265Format,
+    OpusFormat,
+    SoundFormat,
+    VideoFormat,
+)
 
 
 @lru_cache(maxsize=1024)  # cameras repeat them with each key frame
@@ -47,3 +54,23 @@ def aac_format(config: bytes) -> AudioFormat | None:
         sample_rate=parsed.sample_rate,
         channels=parsed.channels,
     )
+
+
+def sound_format(codec: str, *, rate: int, channels: int, config: bytes) -> SoundFormat | None:
+    """The format of sound that RTP names so; None when it is none of ours or cannot be read.
+
+    Args:
+        codec: as in `core.Track`.
+        rate: of its clock.
+        channels: at least 1.
+        config: of AAC the AudioSpecificConfig.
+    """
+    match codec:
+        case "mpeg4-generic":
+            return aac_format(config) if rate > 0 else None
+        case "opus":
+            return OpusFormat()
+        case "pcmu" | "pcma" if rate > 0 and channels in (1, 2):
+            return G711Format(law=codec, sample_rate=rate, channels=channels)
+        case _:
+            return None

@@ -19,13 +19,15 @@ from numpy.typing import NDArray
 from kilocam.media.samples import AudioFormat, G711Format, OpusFormat, SoundFormat
 
 SOUND_RATE = 16_000
+_AT_ONCE = SOUND_RATE // 4
+"""Samples that are given out together: array by array costs as much as decoding does."""
 Waveform: TypeAlias = NDArray[np.float32]
 _Packet: TypeAlias = "Packet[Stream]"
 _G711 = {"pcmu": "pcm_mulaw", "pcma": "pcm_alaw"}
 """FFmpeg's names for RTP's."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class HeardSound:
     """A piece of sound; its first sample is heard at `pts`."""
 
@@ -55,7 +57,7 @@ class SoundDecoder:
         """Samples that could not be decoded."""
 
     def decode(self, data: bytes, pts: int) -> list[HeardSound]:
-        """Take the next sample; what is known to sound now."""
+        """Take the next sample; what is known to sound, a quarter of a second at a time."""
         out = []
         if self._stretch is not None and not self._stretch.goes_on(pts):
             out += self.finish()
@@ -65,9 +67,7 @@ class SoundDecoder:
             frames = self._context.decode(_packet(data))
         except av.FFmpegError:
             self.skipped += 1
-            out += self.finish()
-            self._context = None
-            return out
+            return out + self.finish()
         for frame in frames:
             out += self._resampled(frame, pts)
         return out
@@ -75,11 +75,8 @@ class SoundDecoder:
     def finish(self) -> list[HeardSound]:
         """What the resampler still holds; the next sample begins anew."""
         stretch, self._stretch = self._stretch, None
-        if stretch is None:
-            return []
-        if self._context is not None:
-            self._context.flush_buffers()
-        return stretch.end()
+        self._context = None  # flushed, FFmpeg's AAC decoder still remembers a little
+        return stretch.end() if stretch is not None else []
 
     def _resampled(self, frame: AudioFrame, pts: int) -> list[HeardSound]:
         out = []
@@ -100,6 +97,7 @@ class _Stretch:
         self._pts = pts
         self._timescale = timescale
         self._taken = self._given = self._last = 0
+        self._waiting: list[AudioFrame] = []
 
     def goes_on(self, pts: int) -> bool:
         """Whether a sample at this time is the next one."""
@@ -114,22 +112,25 @@ class _Stretch:
         self._last = frame.samples
         self._taken += frame.samples
         frame.pts = None  # the resampler would count from it
-        return self._heard(self._resampler.resample(frame))
+        self._waiting += self._resampler.resample(frame)
+        return self._heard() if sum(f.samples for f in self._waiting) >= _AT_ONCE else []
 
     def end(self) -> list[HeardSound]:
-        return self._heard(self._resampler.resample(None))
+        self._waiting += self._resampler.resample(None)
+        return self._heard()
 
-    def _heard(self, frames: list[AudioFrame]) -> list[HeardSound]:
-        out = []
-        for frame in frames:
-            # The mean: FFmpeg's own mix of float channels is louder than they are. Decoders
-            # overshoot, and what is damaged may be anything.
-            pcm = np.clip(np.nan_to_num(frame.to_ndarray()).mean(axis=0, dtype=np.float32), -1, 1)
-            if pcm.size:
-                at = self._pts + self._given * self._timescale // SOUND_RATE
-                out.append(HeardSound(at, pcm, follows=self._given > 0))
-            self._given += pcm.size
-        return out
+    def _heard(self) -> list[HeardSound]:
+        parts = [frame.to_ndarray() for frame in self._waiting]
+        self._waiting = []
+        if not sum(part.size for part in parts):
+            return []
+        # The mean: FFmpeg's own mix of float channels is louder than they are. Decoders overshoot,
+        # and what is damaged may be anything.
+        mixed = np.nan_to_num(np.concatenate(parts, axis=1)).mean(axis=0, dtype=np.float32)
+        at = self._pts + self._given * self._timescale // SOUND_RATE
+        heard = HeardSound(at, np.clip(mixed, -1, 1), follows=self._given > 0)
+        self._given += len(heard.pcm)
+        return [heard]
 
 
 def _shape(frame: AudioFrame) -> tuple[int, str, str]:

@@ -116,6 +116,26 @@ def test_a_frame_that_cannot_be_decoded_is_counted_and_costs_itself(codec: Codec
     assert abs(pitch(_joined(heard)[-SOUND_RATE // 2 :]) - 1000) < 5
 
 
+@pytest.mark.parametrize("codec", ["opus", "mpeg4-generic"])
+@pytest.mark.parametrize("bad", [True, False])
+def test_what_comes_after_a_break_is_as_if_it_came_first(codec: Codec, bad: bool) -> None:
+    loud = encode_sound(tone(2, 300, 48_000), codec, 48_000)
+    before, after = loud.frames[:20], loud.frames[30:]
+    between = [(loud.frames[20][0], b"\xff\xff" + b"\xa5" * 60)] if bad else []
+    decoder = SoundDecoder(loud.entry, 48_000)
+    heard = _heard(decoder, before + between + after)
+    anew = next(n for n, each in enumerate(heard) if n and not each.follows)
+    alone = _heard(SoundDecoder(loud.entry, 48_000), after)
+    assert np.array_equal(_joined(heard[anew:]), _joined(alone))
+
+
+def test_sound_louder_than_can_be_is_cut_off_there() -> None:
+    square = np.sign(tone(1, 300, 16_000))
+    loud = encode_sound(square.astype(np.float32), "mpeg4-generic", 16_000)
+    pcm = _joined(_heard(SoundDecoder(loud.entry, 16_000), loud.frames))
+    assert np.abs(pcm).max() == 1
+
+
 def test_a_config_that_no_decoder_takes_is_counted_with_each_frame() -> None:
     sound = _encoded("mpeg4-generic", 16_000)
     entry = AudioFormat(config=b"\xf8\xe8\x50\x00", codec="", sample_rate=16_000, channels=1)
@@ -130,4 +150,6 @@ def test_sound_that_changes_within_aac_begins_anew() -> None:
     frames += [(mono.frames[40 + n][0], data) for n, (_, data) in enumerate(stereo.frames[40:50])]
     decoder = SoundDecoder(mono.entry, 48_000)
     heard = _heard(decoder, frames)
-    assert len(heard) > 30  # whatever the decoder makes of it, it is no error
+    assert [each.pts for each in heard if not each.follows] == [-1024, frames[40][0]]
+    assert decoder.skipped == 0
+    assert abs(pitch(_joined(heard)[-3000:]) - 1000) < 10
