@@ -18,14 +18,14 @@ from kilocam.playback.keys import key_ts
 from kilocam.playback.plan import Segment, SegmentName
 from kilocam.playback.samples import SoundSamples, VideoSamples
 from kilocam.playback.source import FootageSource, media_ts, pieces_break
-from kilocam.playback.sync import Sync, SyncFinder
+from kilocam.playback.sync import SyncFinder
 from kilocam.playback.tracks import (
     format_of,
     media_tracks,
     playable,
     sound_frame_ticks,
 )
-from kilocam.rtsp import AccessUnit, StreamReader
+from kilocam.rtsp import AccessUnit, StreamReader, Sync
 
 _AROUND_US = 3_000_000
 """The pieces that hold a segment's first and last moment begin at most this far from them."""

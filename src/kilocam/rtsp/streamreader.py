@@ -3,7 +3,7 @@
 Payloads are whole RTP and RTCP packets in arrival order, framed as in RFC 2326 section 10.12.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -82,9 +82,9 @@ class _TrackState:
 
     __slots__ = ("depacketizer", "matched", "order", "report", "skipping", "times", "track")
 
-    def __init__(self, track: TrackLike, *, skipping: bool) -> None:
+    def __init__(self, track: TrackLike, depacketizer: Depacketizer, *, skipping: bool) -> None:
         self.track = track
-        self.depacketizer = depacketizer_for(track)
+        self.depacketizer = depacketizer
         self.order = SequenceTracker()
         self.times = TimestampUnwrapper()
         self.report: SenderClock | None = None
@@ -105,10 +105,17 @@ class StreamReader:
         tracks: of the session.
         decodable_only: give out only what a decoder can use: begin each track at a key frame, and
             after damage go on at the next one. Otherwise everything comes, damage marked.
+        depacketize: chooses how a track is read.
     """
 
-    def __init__(self, tracks: Iterable[TrackLike], *, decodable_only: bool = False) -> None:
-        states = [_TrackState(track, skipping=decodable_only) for track in tracks]
+    def __init__(
+        self,
+        tracks: Iterable[TrackLike],
+        *,
+        decodable_only: bool = False,
+        depacketize: Callable[[TrackLike], Depacketizer] = depacketizer_for,
+    ) -> None:
+        states = [_TrackState(t, depacketize(t), skipping=decodable_only) for t in tracks]
         self._states = {state.track.index: state for state in states}
         self._rtp = {state.track.rtp_channel: state for state in states}
         self._rtcp = {state.track.rtcp_channel: state for state in states}
