@@ -1,7 +1,7 @@
 """What goes into an MP4 and into a decoder: tracks, their formats, samples."""
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +51,24 @@ class AudioFormat:
     channels: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpusFormat:
+    """How Opus is decoded: packets tell all themselves, and their clock is always 48 kHz."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class G711Format:
+    """How G.711 is decoded."""
+
+    law: Literal["pcmu", "pcma"]
+    sample_rate: int
+    channels: int
+
+
+SoundFormat: TypeAlias = AudioFormat | OpusFormat | G711Format
+"""What sound can be decoded of."""
 Format: TypeAlias = VideoFormat | AudioFormat
+"""What an MP4 of ours can hold."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

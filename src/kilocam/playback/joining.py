@@ -10,7 +10,7 @@ from dataclasses import replace
 from kilocam.core import Session
 from kilocam.media import AudioFormat, Sample, VideoFormat
 from kilocam.playback.samples import SoundSamples, VideoSamples
-from kilocam.playback.sync import PERIOD_US, Sync, SyncFinder
+from kilocam.playback.sync import SyncFinder
 from kilocam.playback.tracks import (
     VIDEO_ID,
     format_of,
@@ -20,6 +20,7 @@ from kilocam.playback.tracks import (
     sound_of,
 )
 from kilocam.playback.units import Unit
+from kilocam.rtsp import SYNC_PERIOD_US, Sync
 
 _EARLY = 256
 """Frames of sound that wait for their run's first picture: 5 s."""
@@ -148,7 +149,7 @@ class Joiner:
             yield from self._sound.push(unit.unit, time)
 
     def _sync_of(self, unit: Unit) -> Sync | None:
-        name = unit.run, unit.wall_us // PERIOD_US
+        name = unit.run, unit.wall_us // SYNC_PERIOD_US
         if name not in self._syncs:
             self._syncs[name] = self._sync.at(unit.session, unit.wall_us, self._end_us)
         return self._syncs[name]

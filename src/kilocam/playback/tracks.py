@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from kilocam.bitstream import (
-    BitstreamError,
     NalKind,
     Sps,
     nal_kind,
@@ -13,7 +12,7 @@ from kilocam.bitstream import (
     parse_sps,
 )
 from kilocam.core import Session, Track
-from kilocam.media import AudioFormat, MediaTrack, VideoFormat, video_format
+from kilocam.media import AudioFormat, MediaTrack, VideoFormat, aac_format, video_format
 from kilocam.playback.errors import NotPlayable
 from kilocam.rtsp import AccessUnit, aac_config, sprop_parameter_sets
 
@@ -60,21 +59,6 @@ def playable(session: Session) -> Playable:
     return Playable(video=video, sound=sound, left_out=tuple(left_out))
 
 
-@lru_cache(maxsize=256)
-def sound_format(config: bytes) -> AudioFormat | None:
-    """The format of AAC with this AudioSpecificConfig; None when it cannot be read."""
-    try:
-        parsed = parse_audio_config(config)
-    except BitstreamError:
-        return None
-    return AudioFormat(
-        config=config,
-        codec=parsed.codec_string,
-        sample_rate=parsed.sample_rate,
-        channels=parsed.channels,
-    )
-
-
 def format_of(session: Session, key: AccessUnit) -> VideoFormat | None:
     """The format of a key frame: its own parameter sets, else those of the session's SDP."""
     return video_format(key.parameter_sets or sprop_parameter_sets(playable(session).video.fmtp))
@@ -89,7 +73,7 @@ def sound_frame_ticks(sound: Track) -> int:
 def sound_of(session: Session) -> AudioFormat | None:
     """The format of a session's AAC track, if it has one."""
     sound = playable(session).sound
-    return sound_format(aac_config(sound.fmtp)) if sound is not None else None
+    return aac_format(aac_config(sound.fmtp)) if sound is not None else None
 
 
 @lru_cache(maxsize=1024)
