@@ -139,15 +139,14 @@ class Ears:
             live.due_us = now_us + self._options.turn_us
             if live.until_us < arrived_us:
                 return self._turn(live, arrived_us)
-        waiting = (each for each in self._past() if each.until_us < (each.ends_us or 0))
-        past = max(waiting, key=lambda each: each.start_us, default=None)
-        if past is None:
-            return None
-        assert past.ends_us is not None
-        oldest_us = min(now_us - self._options.hour_us, past.ends_us)
-        self.unheard_us += max(0, oldest_us - past.until_us)
-        past.until_us = max(past.until_us, oldest_us)
-        return self._turn(past, past.ends_us) if past.until_us < past.ends_us else None
+        for past in sorted(self._past(), key=lambda each: -each.start_us):
+            ends_us = past.ends_us or 0
+            oldest_us = min(now_us - self._options.hour_us, ends_us)
+            self.unheard_us += max(0, oldest_us - past.until_us)
+            past.until_us = max(past.until_us, oldest_us)
+            if past.until_us < ends_us:
+                return self._turn(past, ends_us)
+        return None
 
     def heard(self, turn: Turn, until_us: int, *, loud: bool, floor_db: float | None) -> None:
         """A turn is done."""

@@ -86,7 +86,7 @@ class Listener:
         with run.timed("speech", sound):
             found, _ = self._whisper.transcribe(
                 sound.pcm, language="en", beam_size=1, temperature=0.0,
-                without_timestamps=True, condition_on_previous_text=False,
+                condition_on_previous_text=False,
             )  # fmt: skip
             segments = list(found)
         sure = [

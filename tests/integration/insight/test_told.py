@@ -106,7 +106,6 @@ async def test_what_a_live_stretch_left_behind_is_caught_up(house: House, told: 
     assert await told.heard(
         GATE, T0, T0 + 2 * S, T0 + 60 * S, [speech(T0 + 5 * S, T0 + 6 * S, "late")]
     )
-    await told.drop(GATE, T0 - S)
     assert await told.stretches(GATE) == (live,)
 
 
