@@ -51,7 +51,7 @@ class Listener:
     """Listens to one task after the other; not for several threads at once."""
 
     def __init__(
-        self, model: Model, stopwatch_ns: Callable[[], int] = time.perf_counter_ns
+        self, model: Model, stopwatch_ns: Callable[[], int] = time.process_time_ns
     ) -> None:
         folder = model.path(model.manifest.file).parent
         try:

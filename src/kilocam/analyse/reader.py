@@ -35,7 +35,7 @@ class Reader:
         self,
         model: Model,
         pictures: PictureSource,
-        stopwatch_ns: Callable[[], int] = time.perf_counter_ns,
+        stopwatch_ns: Callable[[], int] = time.process_time_ns,
     ) -> None:
         self._pictures = pictures
         self._stopwatch_ns = stopwatch_ns

@@ -1,15 +1,15 @@
 """The reading service: which pictures are read, when, and what becomes of the lines.
 
-Looks say where a picture changed; that is read, at most one wish a camera, the most overdue camera
-first, and change that no moving object explains (a sign, a parcel) before change that one does. A
-camera in which nothing new is read is read less and less often until something changes elsewhere in
-its picture. One worker reads, for a share of one core, so that reading starves nobody; wishes it
-does not come to are replaced by newer ones or expire, and are counted.
+Looks say where a picture changed; that is read, the most overdue camera first, and change that no
+moving object explains (a sign, a parcel) before change that one does. A camera in which nothing new
+is read is read less and less often until something changes anew, or elsewhere in its picture. One
+worker reads, for a share of one core, so that reading starves nobody. Of each place of a picture
+the newest wish waits; those it does not come to expire, and all are counted.
 """
 
 import asyncio
 import logging
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import dataclass, field
 
 from kilocam.analyse.detector import iou
@@ -26,6 +26,8 @@ _log = logging.getLogger(__name__)
 Box = tuple[float, float, float, float]
 _S = 1_000_000
 _MODELS_AGAIN_S = 15.0
+MOST_WISHES = 4
+"""Of one camera; a picture that changes in more places is read as a whole soon."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +66,8 @@ class Wish:
 @dataclass(slots=True)
 class _Camera:
     texts: Texts
-    wish: Wish | None = None
+    wishes: deque[Wish] = field(default_factory=deque)
+    """Of different places, the oldest first."""
     region: Box = WHOLE
     """Read last."""
     read_us: int = 0
@@ -74,7 +77,7 @@ class _Camera:
 
 
 class Wishes:
-    """What each camera should have read; pure, one wish a camera."""
+    """What each camera should have read; pure."""
 
     def __init__(self, options: ReadingOptions, counts: Counter[str]) -> None:
         self._options = options
@@ -86,44 +89,46 @@ class Wishes:
         camera = self._cameras.get(glance.key)
         if camera is None:
             camera = self._cameras[glance.key] = _Camera(Texts(glance.key))
+        camera.texts.looked(glance.window.start_us, glance.changed)
+        if glance.changed is None:
+            camera.gap_us = min(camera.gap_us, self._options.gap_us)  # what comes next is new
         region = self._region(glance, camera, now_us)
         if region is None:
             return
-        elsewhere = iou(region, camera.region) < 0.5 and region != WHOLE
+        elsewhere = not _same_place(region, camera.region) and region != WHOLE
         gap_us = self._options.gap_us if elsewhere else camera.gap_us
         if now_us - camera.read_us < gap_us:
             return
         self._counts["wished"] += 1
-        self._counts["replaced"] += camera.wish is not None
-        camera.wish = Wish(glance=glance, region=region, wished_us=now_us)
+        waiting = [each for each in camera.wishes if not _same_place(each.region, region)]
+        waiting = waiting[-MOST_WISHES + 1 :]
+        self._counts["replaced"] += len(camera.wishes) - len(waiting)
+        camera.wishes = deque([*waiting, Wish(glance=glance, region=region, wished_us=now_us)])
 
     def take(self, now_us: int) -> Wish | None:
         """The wish of the most overdue camera."""
         best: tuple[float, _Camera] | None = None
         for camera in self._cameras.values():
-            wish = camera.wish
-            if wish is None:
-                continue
-            if now_us - wish.wished_us > self._options.stale_us:
-                camera.wish = None
+            while camera.wishes and now_us - camera.wishes[0].wished_us > self._options.stale_us:
+                camera.wishes.popleft()
                 self._counts["expired"] += 1
+            if not camera.wishes:
                 continue
-            weight = 1.0 if wish.glance.moving else self._options.unexplained
+            weight = 1.0 if camera.wishes[0].glance.moving else self._options.unexplained
             overdue = (now_us - camera.read_us) * weight
             if best is None or overdue > best[0]:
                 best = overdue, camera
-        if best is None:
-            return None
-        camera = best[1]
-        wish, camera.wish = camera.wish, None
-        return wish
+        return best[1].wishes.popleft() if best is not None else None
 
     def read(self, wish: Wish, outcome: ReadOutcome, now_us: int) -> tuple[ObjectSeen, ...]:
         """What a wish's reading contributes."""
         camera = self._cameras.get(wish.glance.key)
         if camera is None:
             return ()  # given away meanwhile
-        seen = camera.texts.step(wish.glance.window.start_us, outcome.at_us, outcome.lines)
+        glance = wish.glance
+        seen = camera.texts.step(
+            glance.window.start_us, outcome.at_us, outcome.lines, glance.changed
+        )
         news = any(each.opens for each in seen)
         camera.read_us, camera.region = now_us, wish.region
         camera.gap_us = (
@@ -241,6 +246,10 @@ class Reading:
             if kept is not FAILED:
                 break
         self.counts["read"] += 1
+
+
+def _same_place(one: Box, other: Box) -> bool:
+    return iou(one, other) >= 0.5
 
 
 def _around(changed: Box, options: ReadingOptions) -> Box:

@@ -1,7 +1,8 @@
 """Which lines read in pictures of a camera are one text: that is one event, as an object is.
 
 The same place and about the same letters are the same text, however well it was read; and so is the
-same text elsewhere, as when a van with a name on it drives by.
+same text elsewhere, as when a van with a name on it drives by. What came with a change of the
+picture goes with it: once its place looks as before, the same text is another event.
 """
 
 from collections.abc import Sequence
@@ -9,7 +10,7 @@ from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 
 from kilocam.analyse.detector import iou
-from kilocam.analyse.lines import Line
+from kilocam.analyse.lines import Box, Line
 from kilocam.analyse.results import TEXT, BoxAt, ObjectSeen, event_id
 from kilocam.core import CameraKey
 
@@ -21,6 +22,10 @@ ALIKE = 0.6
 """So much of the letters must be the same there."""
 TELLING = 4
 """Letters and digits of a text that is known again elsewhere."""
+LOOKS = 2
+"""In a row in which a text's place looks as before it came: it is gone."""
+COVERED = 0.5
+"""So much of a text's box must have changed for its place to have changed."""
 MOST = 64
 """Texts remembered of one camera."""
 
@@ -29,8 +34,12 @@ MOST = 64
 class _Known:
     event_id: str
     text: str
-    box: tuple[float, float, float, float]
+    box: Box
     at_us: int
+    came: bool = False
+    """With a change of the picture."""
+    gone: int = 0
+    """Looks in a row in which its place did not differ from the background."""
 
 
 @dataclass(slots=True)
@@ -40,10 +49,25 @@ class Texts:
     key: CameraKey
     _known: list[_Known] = field(default_factory=list)
 
+    def looked(self, at_us: int, changed: Box | None) -> None:
+        """A look told where the picture differs from the background."""
+        for known in self._known:
+            if known.came and at_us > known.at_us:
+                differs = _covers(changed, known.box)
+                known.gone = 0 if differs else known.gone + 1
+        self._known = [known for known in self._known if known.gone < LOOKS]
+
     def step(
-        self, window_start_us: int, at_us: int, lines: Sequence[Line]
+        self, window_start_us: int, at_us: int, lines: Sequence[Line], changed: Box | None = None
     ) -> tuple[ObjectSeen, ...]:
-        """What a window's reading contributes; windows come in order of time."""
+        """What a window's reading contributes; windows come in order of time.
+
+        Args:
+            window_start_us: the window whose first picture was read.
+            at_us: when that was taken.
+            lines: what was read.
+            changed: where that picture differs from the background.
+        """
         free = [each for each in self._known if at_us - each.at_us <= REMEMBERED_US]
         seen: list[ObjectSeen] = []
         opened = 0
@@ -54,7 +78,8 @@ class Texts:
             if known is None:
                 id_ = event_id(self.key, window_start_us, opened, TEXT)
                 opened += 1
-                known = _Known(id_, line.text, line.box, at_us)
+                came = _covers(changed, line.box)
+                known = _Known(id_, line.text, line.box, at_us, came)
             else:
                 free.remove(known)
                 known.text, known.box, known.at_us = line.text, line.box, at_us
@@ -71,6 +96,15 @@ class Texts:
             )
         self._known = (stays + free)[:MOST]
         return tuple(seen)
+
+
+def _covers(changed: Box | None, box: Box) -> bool:
+    """Whether a place has changed; a rest of change that slowly fades is not enough."""
+    if changed is None:
+        return False
+    width = min(changed[0] + changed[2], box[0] + box[2]) - max(changed[0], box[0])
+    height = min(changed[1] + changed[3], box[1] + box[3]) - max(changed[1], box[1])
+    return width > 0 and height > 0 and width * height >= COVERED * box[2] * box[3]
 
 
 def _same(line: Line, known: Sequence[_Known]) -> _Known | None:

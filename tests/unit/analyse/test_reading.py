@@ -102,6 +102,16 @@ def test_a_camera_with_nothing_new_is_read_less_often_until_something_changes_el
     assert desk.read(last + 4) == "gate"
 
 
+def test_what_changes_after_quiet_is_read_soon() -> None:
+    desk = Desk()
+    for second in range(0, 100, 2):
+        desk.looked(second)
+        desk.read(second)
+    desk.looked(100, changed=None)
+    desk.looked(104)
+    assert desk.read(104) == "gate"
+
+
 def test_change_that_nothing_moving_explains_comes_first() -> None:
     desk = Desk()
     desk.looked(0, GATE, moving=True)
@@ -124,6 +134,29 @@ def test_every_wish_comes_to_one_end() -> None:
     desk.looked(4, YARD)
     assert desk.read(70) == ""  # both have waited too long
     assert desk.counts == {"wished": 3, "replaced": 1, "expired": 2}
+
+
+def test_what_changed_in_another_place_pushes_out_no_wish() -> None:
+    desk = Desk()
+    desk.looked(0)
+    desk.looked(2, changed=(0.8, 0.8, 0.1, 0.1))
+    desk.looked(4)
+    regions = []
+    while (wish := desk.wishes.take(1005 * S)) is not None:
+        regions.append((wish.glance.window.start_us // S, round(wish.region[0], 2)))
+    assert regions == [(2, 0.76), (4, 0.26)]
+    assert desk.counts == {"wished": 3, "replaced": 1}
+
+
+def test_no_camera_has_more_than_a_few_wishes() -> None:
+    desk = Desk()
+    for place in range(8):
+        desk.looked(place, changed=(place / 10, 0.1, 0.02, 0.02))
+    taken = 0
+    while desk.wishes.take(1010 * S) is not None:
+        taken += 1
+    assert taken == 4
+    assert desk.counts == {"wished": 8, "replaced": 4}
 
 
 def test_cameras_of_a_partition_that_went_are_forgotten() -> None:

@@ -63,6 +63,28 @@ def test_what_comes_again_after_long_is_another_event() -> None:
     assert late.opens
 
 
+def test_what_came_with_a_change_goes_with_it() -> None:
+    texts = Texts(GATE)
+    [first] = texts.step(0, 0, [_line("EXIT")], changed=(0.0, 0.0, 0.5, 0.5))
+    texts.looked(2 * S, (0.05, 0.0, 0.3, 0.3))
+    texts.looked(4 * S, None)
+    [same] = texts.step(6 * S, 6 * S, [_line("EXIT")], changed=(0.0, 0.0, 0.5, 0.5))
+    assert same.event_id == first.event_id
+    texts.looked(8 * S, (0.1, 0.1, 0.02, 0.05))  # a rest that fades
+    texts.looked(10 * S, None)
+    [other] = texts.step(12 * S, 12 * S, [_line("EXIT")], changed=(0.0, 0.0, 0.5, 0.5))
+    assert other.opens
+
+
+def test_what_was_always_there_stays_though_nothing_changes() -> None:
+    texts = Texts(GATE)
+    [first] = _step(texts, 0, _line("EXIT"))
+    for second in range(2, 20, 2):
+        texts.looked(second * S, None)
+    [again] = _step(texts, 60, _line("EXIT"))
+    assert again.event_id == first.event_id
+
+
 def test_ids_differ_by_window_and_place_and_from_those_of_objects() -> None:
     one = _step(Texts(GATE), 0, _line("EXIT"), _line("WAY OUT", THERE))
     other = _step(Texts(GATE), 2, _line("EXIT"))
