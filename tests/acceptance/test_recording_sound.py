@@ -35,8 +35,10 @@ SILENT_IN_MP4, PLAYED = (0, 1), (2, 3)
 SECONDS = 9
 TONE_BEGINS = 20
 """The number of the picture."""
-NEAR_US = 100_000
+NEAR_US = 80_000
 """Lip-synchronous, with what arrival alone can tell and what encoders put in front."""
+LATE_US = 400_000
+"""The log's time is that of arrival, on a machine that may be busy."""
 S = 1_000_000
 
 
@@ -104,9 +106,15 @@ def test_what_was_sent_is_heard_with_the_pictures_it_was_sent_with(
     assert length_s >= SECONDS - 1.5
     begins = [us for sound in sounds for us in tone_begins(sound)]
     assert len(begins) >= 2
-    for begin_us in begins:
-        taken_us = recorded.ledger.picture_us(number, TONE_BEGINS, near_us=begin_us)
-        assert abs(begin_us - taken_us) < NEAR_US
+    assert all(with_its_picture(recorded, number, begin_us) for begin_us in begins)
+
+
+def with_its_picture(recorded: Recorded, number: int, begin_us: int) -> bool:
+    """Whether the tone begins with the key frame it begins with in the film, as both are kept."""
+    taken_us = recorded.ledger.picture_us(number, TONE_BEGINS, near_us=begin_us)
+    keys = [piece.key_us for _, piece in recorded.archive.pieces(key(number), *EVER)]
+    apart_us = min(abs(begin_us - key_us) for key_us in keys if abs(key_us - taken_us) < LATE_US)
+    return apart_us < NEAR_US
 
 
 def tone_begins(sound: Sound) -> list[int]:
@@ -242,6 +250,4 @@ def test_the_tone_of_an_export_begins_with_its_picture(
     at_us = exported.start_us + parts[0].pts * S // rate
     begins = tone_begins(Sound(at_us, np.concatenate([part.pcm for part in parts])))
     assert begins
-    for begin_us in begins:
-        taken_us = recorded.ledger.picture_us(number, TONE_BEGINS, near_us=begin_us)
-        assert abs(begin_us - taken_us) < NEAR_US
+    assert all(with_its_picture(recorded, number, begin_us) for begin_us in begins)

@@ -99,13 +99,16 @@ def pitch(pcm: NDArray[np.float32], rate: int = 16_000) -> float:
     return float(np.argmax(spectrum)) * rate / len(pcm)
 
 
-def film_with_sound(path: Path, codec: Codec, rate: int, seconds: float = 4) -> Path:
+def film_with_sound(
+    path: Path, codec: Codec, rate: int, seconds: float = 4, *, b_frames: int = 0
+) -> Path:
     """A file of a test picture and such sound: silence, and for its second half a tone."""
     name, form = _ENCODERS[codec]
     half = seconds / 2
     pcm = np.concatenate([silence(half, rate), tone(half, 1000, rate)]).reshape(1, -1)
+    options = {"g": "10", "bf": str(b_frames), "x264-params": "b-adapt=0"}
     with av.open(str(path), "w") as out:
-        pictures = out.add_stream("libx264", rate=10, options={"bf": "0", "g": "10"})
+        pictures = out.add_stream("libx264", rate=10, options=options)
         assert isinstance(pictures, VideoStream)
         pictures.width, pictures.height, pictures.pix_fmt = 96, 64, "yuv420p"
         heard = out.add_stream(name, rate=rate)

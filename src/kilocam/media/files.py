@@ -271,9 +271,23 @@ def _packets(container: InputContainer, name: str) -> list[_Packet]:
         packets = [p for p in container.demux() if p.size]
     except av.FFmpegError as error:
         raise _unreadable(name, error.strerror or str(error)) from None
-    if any(p.pts is None or p.dts is None for p in packets if p.stream.type in ("video", "audio")):
+    sent = [p for p in packets if p.stream.type in ("video", "audio")]
+    for index in {p.stream_index for p in sent}:
+        _fill_decoding_times([p for p in sent if p.stream_index == index])
+    if any(p.pts is None or p.dts is None for p in sent):
         raise _Unsendable
     return packets
+
+
+def _fill_decoding_times(packets: list[_Packet]) -> None:
+    """Matroska has none; FFmpeg finds them, but not of the first packets of reordered pictures."""
+    known = next((n for n, p in enumerate(packets) if p.dts is not None), len(packets))
+    times = [p.dts for p in packets[known:] if p.dts is not None]
+    if len(times) < 2:
+        return
+    step = round(median(after - before for before, after in pairwise(times)))
+    for number, packet in enumerate(packets[:known]):
+        packet.dts = times[0] - (known - number) * step
 
 
 def _ticks(value: int | None, base: Fraction, origin: Fraction, rate: int) -> int:

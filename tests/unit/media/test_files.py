@@ -188,6 +188,20 @@ def test_opus_in_a_file_is_passed_through_packet_by_packet(tmp_path: Path, kind:
     assert [sample.units for sample in sound.samples] == [(data,) for data in sent]
 
 
+def test_reordered_pictures_in_matroska_are_passed_through_with_decoding_times(
+    tmp_path: Path,
+) -> None:
+    media = open_media(film_with_sound(tmp_path / "street.mkv", "opus", 48_000, b_frames=2))
+    assert media.audio is not None
+    assert media.audio.codec == "opus"
+    assert media.video is not None
+    samples = media.video.samples
+    assert [sample.dts for sample in samples] == [samples[0].dts + 9_000 * n for n in range(40)]
+    assert any(sample.pts > sample.dts + 9_000 for sample in samples)
+    assert all(sample.pts >= sample.dts for sample in samples)
+    assert sorted(s.pts - samples[0].pts for s in samples) == [9_000 * n for n in range(40)]
+
+
 def test_g711_alone_is_passed_through_and_its_last_frame_may_be_short(tmp_path: Path) -> None:
     path = tmp_path / "voice.wav"
     with av.open(str(path), "w") as out:
