@@ -1,11 +1,15 @@
 """Sound made up and encoded, as cameras send it, for tests of what hears it."""
 
 from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
 from typing import Literal
 
 import av
 import numpy as np
 from av.audio.codeccontext import AudioCodecContext
+from av.audio.stream import AudioStream
+from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from kilocam.media import AudioFormat, G711Format, OpusFormat, SoundFormat, aac_format
@@ -93,3 +97,30 @@ def pitch(pcm: NDArray[np.float32], rate: int = 16_000) -> float:
     """The loudest frequency."""
     spectrum = np.abs(np.fft.rfft(pcm * np.hanning(len(pcm))))
     return float(np.argmax(spectrum)) * rate / len(pcm)
+
+
+def film_with_sound(
+    path: Path, codec: Codec, rate: int, seconds: float = 4, *, b_frames: int = 0
+) -> Path:
+    """A file of a test picture and such sound: silence, and for its second half a tone."""
+    name, form = _ENCODERS[codec]
+    half = seconds / 2
+    pcm = np.concatenate([silence(half, rate), tone(half, 1000, rate)]).reshape(1, -1)
+    options = {"g": "10", "bf": str(b_frames), "x264-params": "b-adapt=0"}
+    with av.open(str(path), "w") as out:
+        pictures = out.add_stream("libx264", rate=10, options=options)
+        assert isinstance(pictures, VideoStream)
+        pictures.width, pictures.height, pictures.pix_fmt = 96, 64, "yuv420p"
+        heard = out.add_stream(name, rate=rate)
+        assert isinstance(heard, AudioStream)
+        heard.codec_context.layout = "mono"
+        for number in range(round(seconds * 10)):
+            grey = np.full((64, 96), number * 5 % 250, np.uint8)
+            out.mux(pictures.encode(av.VideoFrame.from_ndarray(grey, format="gray")))
+        out.mux(pictures.encode(None))
+        sent = (pcm * 32767).astype(np.int16) if form == "s16" else pcm
+        frame = av.AudioFrame.from_ndarray(sent, format=form, layout="mono")
+        frame.sample_rate, frame.pts, frame.time_base = rate, 0, Fraction(1, rate)
+        out.mux(heard.encode(frame))
+        out.mux(heard.encode(None))
+    return path

@@ -26,7 +26,7 @@ from kilocam.media.files import (
     open_media,
 )
 from kilocam.media.fmp4 import fragment, init_segment
-from kilocam.media.formats import aac_format, h265_format, sound_format, video_format
+from kilocam.media.formats import aac_format, h265_format, mp4_sound, sound_format, video_format
 from kilocam.media.mp4 import Mp4Writer
 from kilocam.media.pattern import (
     PatternSpec,
@@ -44,6 +44,7 @@ from kilocam.media.samples import (
     G711Format,
     H265Format,
     MediaTrack,
+    Mp4Sound,
     OpusFormat,
     PictureFormat,
     Sample,
@@ -69,6 +70,7 @@ __all__ = [
     "MediaError",
     "MediaFile",
     "MediaTrack",
+    "Mp4Sound",
     "Mp4Writer",
     "OpusFormat",
     "PatternSpec",
@@ -95,6 +97,7 @@ __all__ = [
     "h265_format",
     "init_segment",
     "mime_type",
+    "mp4_sound",
     "open_media",
     "pattern_media",
     "read_frame_number",

@@ -15,6 +15,7 @@ from kilocam.media.samples import (
     AudioFormat,
     G711Format,
     H265Format,
+    Mp4Sound,
     OpusFormat,
     SoundFormat,
     VideoFormat,
@@ -54,6 +55,12 @@ def aac_format(config: bytes) -> AudioFormat | None:
         sample_rate=parsed.sample_rate,
         channels=parsed.channels,
     )
+
+
+def mp4_sound(config: bytes) -> Mp4Sound | None:
+    """The format of sound with this `config`; None when it cannot be read."""
+    opus = OpusFormat()
+    return opus if config == opus.config else aac_format(config)
 
 
 def sound_format(codec: str, *, rate: int, channels: int, config: bytes) -> SoundFormat | None:

@@ -1,5 +1,6 @@
 """What goes into an MP4 and into a decoder: tracks, their formats, samples."""
 
+import struct
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -55,6 +56,19 @@ class AudioFormat:
 class OpusFormat:
     """How Opus is decoded: packets tell all themselves, and their clock is always 48 kHz."""
 
+    @property
+    def config(self) -> bytes:
+        """Payload of `dOps` (Encapsulation of Opus in ISO BMFF, section 4.3.2).
+
+        Two channels, which RTP always has; nothing to skip, for it begins within a stream.
+        """
+        return struct.pack(">BBHIhB", 0, 2, 0, 48_000, 0, 0)
+
+    @property
+    def codec(self) -> str:
+        """RFC 6381 name."""
+        return "opus"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class G711Format:
@@ -67,7 +81,9 @@ class G711Format:
 
 SoundFormat: TypeAlias = AudioFormat | OpusFormat | G711Format
 """What sound can be decoded of."""
-Format: TypeAlias = VideoFormat | AudioFormat
+Mp4Sound: TypeAlias = AudioFormat | OpusFormat
+"""What sound an MP4 of ours can hold."""
+Format: TypeAlias = VideoFormat | Mp4Sound
 """What an MP4 of ours can hold."""
 
 
@@ -90,7 +106,7 @@ class MediaTrack:
 class Sample:
     """One picture or one frame of sound; times in the track's timescale.
 
-    `data` is what stands in an MP4: NAL units behind four-byte lengths, or a bare AAC frame.
+    `data` is what stands in an MP4: NAL units behind four-byte lengths, or a bare frame of sound.
     `pts` may be before `dts` (a negative composition offset); FFmpeg reads all presentation times
     of a fragmented file with such samples as so much later, browsers read them as they are.
     """

@@ -27,7 +27,7 @@ class SyncFinder:
     def at(self, session: Session, at_us: int, end_us: int) -> Sync | None:
         """The relation that holds at `at_us`; what is stored up to `end_us` may be read.
 
-        None when the session has no AAC, or no sound arrived.
+        None when the session has no sound that can be played, or none arrived.
         """
         if playable(session).sound is None:
             return None
