@@ -37,7 +37,7 @@ class ReadingOptions:
     share: float = 0.25
     """Of one core's time."""
     gap_us: int = 4 * _S
-    most_gap_us: int = 30 * _S
+    most_gap_us: int = 10 * _S
     """Between two readings of a camera in which nothing new is read."""
     whole_us: int = 600 * _S
     """A picture in which nothing changes is read as a whole this often."""
@@ -127,7 +127,11 @@ class Wishes:
             return ()  # given away meanwhile
         glance = wish.glance
         seen = camera.texts.step(
-            glance.window.start_us, outcome.at_us, outcome.lines, glance.changed
+            glance.window.start_us,
+            outcome.at_us,
+            outcome.lines,
+            region=wish.region,
+            changed=glance.changed,
         )
         news = any(each.opens for each in seen)
         camera.read_us, camera.region = now_us, wish.region

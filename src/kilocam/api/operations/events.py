@@ -45,7 +45,8 @@ _MOST_NAMED = 100
 
 Limit = Annotated[int, Field(ge=1, le=500, description="At most so many items.")]
 Box = Annotated[
-    list[float], Field(description="[x, y, width, height] as fractions of the picture.")
+    list[float],
+    Field(description="[x, y, width, height] as fractions of the picture; of speech, all of it."),
 ]
 
 
@@ -155,6 +156,7 @@ class ResultOut(Model):
     start: str
     end: str
     title: str
+    text: Annotated[list[str], Field(description="What was read or said.")]
     box: Annotated[Box, Field(description="Where it is in the picture of `snapshot_url`.")]
     event_id: str
     snapshot_url: str
@@ -394,6 +396,7 @@ def _result(event: Event, score: float) -> ResultOut:
         start=format_time(event.start_us),
         end=format_time(event.end_us),
         title=title(event),
+        text=[event.text] if event.text else [],
         box=_box(event.box),
         event_id=event.id,
         snapshot_url=snapshot_url(event),
