@@ -137,7 +137,7 @@ def prove(cameras: int, seconds: float, settling_s: float = _SETTLING_S) -> Resu
         Group(count=signs, source=signed()),
         Group(count=max(1, cameras - signs), source=film),
     ]
-    told: dict[str, tuple[float, dict[str, Any]]] = {}
+    told: dict[tuple[str, str], tuple[float, dict[str, Any]]] = {}
     with house(groups=groups) as it:
         it.wait_ready(seconds=300)
         it.wait_recording(180)
@@ -147,7 +147,8 @@ def prove(cameras: int, seconds: float, settling_s: float = _SETTLING_S) -> Resu
         while time.monotonic() < over:
             for query in (SIGN_WORDS, words):
                 for found in _search(it, query):
-                    told.setdefault(found["event_id"], (time.time_ns() / 1000, found))
+                    state = found["event_id"], found["end"]
+                    told.setdefault(state, (time.time_ns() / 1000, found))
             time.sleep(0.25)
         it.end_cameras()
         ledger = it.ledger
@@ -176,14 +177,17 @@ def prove(cameras: int, seconds: float, settling_s: float = _SETTLING_S) -> Resu
 def _first(
     told: Iterable[tuple[float, dict[str, Any]]], kind: str, camera: int, moment_us: int
 ) -> float | None:
-    """When the first answer came that holds what was told at a moment."""
+    """When the first answer came that holds what was told at a moment.
+
+    A sign that goes and comes again within seconds may be one event that lasts longer.
+    """
     return min(
         (
             told_us
             for told_us, found in told
             if found["kind"] == kind
             and found["camera"] == f"cam{camera}"
-            and -2e6 < parse_time(found["start"]) - moment_us < 10e6
+            and parse_time(found["start"]) - 10e6 < moment_us < parse_time(found["end"]) + 2e6
         ),
         default=None,
     )

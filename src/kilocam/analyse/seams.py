@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator, Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from kilocam.analyse.difference import Grey
 from kilocam.analyse.ears import Kept
 from kilocam.analyse.lines import ReadOutcome, ReadTask
 from kilocam.analyse.look import LookOutcome, LookTask
@@ -134,6 +135,8 @@ class Glance:
     """Around what differs from the scene's background."""
     moving: bool
     """Something that moves was found."""
+    grey: Grey | None
+    """The window's key frame, small."""
     session: Session
     """Whose tracks say what there is to be heard."""
 
