@@ -64,6 +64,8 @@ class Event:
     """Its colours, the largest first; empty: none could be told."""
     still: bool
     """It had not moved for a while when it was last seen."""
+    zones: tuple[str, ...]
+    """Names of the zones it was in, by the rules as they were when it was last seen."""
     changed: Cursor
 
 
@@ -85,6 +87,8 @@ class EventFilter:
     from_us: int | None = None
     to_us: int | None = None
     text: str = ""
+    zones: tuple[str, ...] = ()
+    """Events that were in any of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,5 +179,6 @@ def read_event(row: Row) -> Event:
         best_us=row["best_us"],
         box=(x, y, w, h),
         still=row["still"],
+        zones=tuple(row["zones"]),
         changed=Cursor(row["changed"], row["id"]),
     )

@@ -2,8 +2,9 @@
 
 Procedure of `write`: 1. hold the tenant's part of the partition; 2. note the window as looked at
 and move its count; 3. take away what it added before; 4. add what it adds now; 5. make the events
-that lost or gained something again from their contributions; 6. tell the outbox what changed; 7.
-commit. Events are folds of contributions, so any order of any number of writes gives the same rows.
+that lost or gained something again from their contributions; 6. tell the outbox what changed;
+7. apply the camera's rules to them (`hits.py`); 8. commit. Events are folds of contributions, so
+any order of any number of writes gives the same rows.
 """
 
 import logging
@@ -32,6 +33,7 @@ from kilocam.database import (
 )
 from kilocam.insight.days import day_of, possible_day
 from kilocam.insight.errors import NotYet, Refused
+from kilocam.insight.hits import RulesOf, judge
 from kilocam.insight.homes import Homes
 from kilocam.insight.seams import LookedWindow, ObjectSeen, OfferedWindow, SkippedWindow
 from kilocam.insight.values import LOOKED, ChangeKind, EventChange
@@ -61,9 +63,16 @@ class Settled:
 class Windows:
     """Keeps what analysis tells, for one version of its pipeline; safe to repeat."""
 
-    def __init__(self, database: Database, version: str, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        database: Database,
+        version: str,
+        clock: Clock | None = None,
+        rules_of: RulesOf | None = None,
+    ) -> None:
         self._database = database
         self._version = version
+        self._rules_of = rules_of
         self._clock = clock or SystemClock()
         self._homes = Homes(database, self._clock)
         self._members: set[tuple[int, str]] = set()
@@ -92,7 +101,9 @@ class Windows:
         try:
             async with self._of_partitions(tenant, [result]) as transaction:
                 await _note_looked(transaction, result)
-                await _replace(transaction, result)
+                touched = await _replace(transaction, result)
+                if self._rules_of is not None:
+                    await judge(transaction, self._rules_of, result.window, touched)
         except UnknownTenant:
             self._homes.without_tenant(tenant)
             self.homeless += 1
@@ -321,13 +332,14 @@ def _days(result: LookedWindow) -> set[date]:
     return {day for day in days if day is not None}
 
 
-async def _replace(transaction: Transaction, result: LookedWindow) -> None:
+async def _replace(transaction: Transaction, result: LookedWindow) -> Sequence[str]:
+    """Gives the events that were made again, or are gone."""
     window = result.window
     at = (window.tenant, window.camera, window.start_us)
     lost = {row["id"] for row in await transaction.fetch(_sql("drop_contributions"), *at)}
     touched = sorted(lost | {seen.event_id for seen in result.objects})
     if not touched:
-        return
+        return touched
     rows = [(*at, *_contribution(seen)) for seen in result.objects]
     await transaction.execute_many(_sql("put_contribution"), rows)
     before = await transaction.fetch(_sql("drop_events"), window.tenant, touched)
@@ -335,6 +347,7 @@ async def _replace(transaction: Transaction, result: LookedWindow) -> None:
     if changes := _changes(window.tenant, before, after):
         bodies = [asdict(change) for change in changes]
         await transaction.execute(_sql("tell"), window.tenant, f"{TOPIC}.{window.camera}", bodies)
+    return touched
 
 
 def _contribution(seen: ObjectSeen) -> tuple[object, ...]:
