@@ -7,6 +7,7 @@ Everything follows from contributions and rules, so any number of writes in any 
 windows gives the same rows, as long as the rules stay the same.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from kilocam.insight.together import (
     minutes_touched,
     reach_us,
 )
-from kilocam.insight.tracks import Hit, Seen, Track, hits_of, joined, zones_of
+from kilocam.insight.tracks import Hit, Seen, Track, hits_of, joined, labels_of, zones_of
 from kilocam.insight.values import Page
 
 RulesOf = Callable[[Transaction, str, str], Awaitable[Sequence[Rule]]]
@@ -199,10 +200,11 @@ async def _judge_events(
     """Make again what events did by some rules; `only`: hits of others stay."""
     await transaction.execute(_sql("drop_hits_of"), key.tenant, events, list(TOGETHER), only)
     rows = await transaction.fetch(_sql("sights_of"), key.tenant, events)
-    zones = zones_of(rules)
-    hits = [
-        hit for track in tracks(rows) for rule in applied for hit in hits_of(track, rule, zones)
-    ]
+    zones, hits = zones_of(rules), list[Hit]()
+    for track in tracks(rows):
+        for rule in applied:
+            hits += hits_of(track, rule, zones)
+        await asyncio.sleep(0)  # a track of an hour takes a tenth of a second: others go on
     await _put(transaction, key, hits)
     await transaction.execute(_sql("put_zones"), key.tenant, events)
 
@@ -220,8 +222,9 @@ async def _judge_minutes(
         _sql("drop_hits_between"), key.tenant, key.camera, rule.name, minutes.start, end
     )
     rows = await transaction.fetch(
-        _sql("sights_between"), key.tenant, key.camera, minutes.start - before_us, end + after_us
-    )
+        _sql("sights_between"), key.tenant, key.camera, minutes.start - before_us, end + after_us,
+        list(labels_of(rule)) or None,
+    )  # fmt: skip
     await _put(transaction, key, hits_together(tracks(rows), rule, zones_of(rules), minutes))
 
 

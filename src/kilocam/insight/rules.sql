@@ -5,9 +5,14 @@ where tenant = $1 and event = any($2::text[]::uuid[]) order by event, start;
 
 -- name: sights_between
 -- Every sight of a camera in windows that touch a stretch of time; a window lasts under a minute.
-select event::text as event, label, sights from contribution
-where tenant = $1 and camera = $2 and start > $3::timestamptz - interval '1 minute' and start <= $4
-  and first <= $4 and last >= $3 order by event, start;
+-- Nothing where none of them is of a label that is asked for (most often there is no bag).
+with near as (
+  select event, start, label, sights from contribution
+  where tenant = $1 and camera = $2 and start > $3::timestamptz - interval '1 minute'
+    and start <= $4 and first <= $4 and last >= $3)
+select event::text as event, label, sights from near
+where $5::text[] is null or exists (select from near n where n.label = any($5))
+order by near.event, start;
 
 -- name: drop_hits_of
 -- What some events did goes, but for what they did together with others; of one rule, or of all.

@@ -4,6 +4,7 @@ Kept minute by minute: what is found of a minute follows from the sights of that
 bounded time around it (`reach_us`), so whatever changes there is found again the same way.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 
@@ -108,8 +109,12 @@ def _left(
 
 def _near(person: Track, thing: Sequence[Seen], reach: float) -> Iterator[Stay]:
     """When a person was within reach of a thing: from sight to sight, if at either end."""
-    sights = [seen for seen in person.sights if seen.label == "person"]
-    close = [_reaches(seen, _last(thing, seen.at_us), reach) for seen in sights]
+    from_us, to_us = thing[0].at_us - GAP_US, thing[-1].at_us + GAP_US
+    times = [seen.at_us for seen in thing]
+    sights = [s for s in person.sights if from_us <= s.at_us <= to_us and s.label == "person"]
+    close = [
+        _reaches(seen, thing[max(bisect_right(times, seen.at_us) - 1, 0)], reach) for seen in sights
+    ]
     for seen, is_close in zip(sights, close, strict=True):
         if is_close:
             yield seen.at_us, seen.at_us
@@ -122,11 +127,6 @@ def _reaches(person: Seen, thing: Seen, reach: float) -> bool:
     (x0, y0), (x1, y1), (_, _, w, h) = person.foot, thing.foot, person.box
     across, along = (x1 - x0) / max(w, 1e-6), (y1 - y0) / max(h / _WIDTHS_HIGH, 1e-6)
     return across**2 + along**2 <= reach**2
-
-
-def _last(sights: Sequence[Seen], at_us: int) -> Seen:
-    """The last sight up to a moment, or the first."""
-    return next((seen for seen in reversed(sights) if seen.at_us <= at_us), sights[0])
 
 
 def _alone(stay: Stay, near: Iterable[Stay]) -> Iterator[Stay]:
