@@ -23,10 +23,12 @@ STRETCH_US = 4_000_000
 """Speed is measured over so much time: long against trembling, short against turning."""
 APART_US = 5_000_000
 """Sights further apart are not one stretch."""
-LEAST_SIGHTS = 3
+LEAST_SIGHTS = 4
+"""With fewer nothing tells a fast walk from two people who were taken for one."""
 FOOT_JITTER = 0.02
 """Of the box's height, one sigma: a foot is known no better, however well the sights agree."""
-_NORMAL_MAD = 1.4826
+_SURE = (4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26, 2.23)
+"""Of Student's distribution, 95 %, for 2, 3, … degrees of freedom; 2.2 beyond is near enough."""
 KMH = 3.6
 RIGHT, LEFT = "left_to_right", "right_to_left"
 
@@ -78,7 +80,7 @@ class Hit:
     value: float | None = None
     """Seconds (zone, loitering), km/h (speed) or how many (crowd)."""
     uncertainty: float | None = None
-    """Of the value, two sigma, as far as trembling boxes tell: not of the plane's calibration."""
+    """Of the value, 95 %, as far as trembling boxes tell: not of the plane's calibration."""
 
 
 def joined(event: str, label: str, sights: Iterable[Seen]) -> Track:
@@ -170,10 +172,11 @@ def crossings(line: Line, sights: Sequence[Seen]) -> Iterator[tuple[int, str]]:
 
 
 def measure(test: Speed, sights: Sequence[Seen]) -> tuple[int, float, float] | None:
-    """The fastest stretch that may be too fast: when, km/h, its uncertainty (two sigma).
+    """The fastest stretch that may be too fast: when, km/h, its uncertainty (95 %).
 
     The speed of a stretch is the median of the slopes between all its sights (Theil and Sen), which
-    one box gone wrong does not move; only sights within the plane's four points are measured.
+    one box gone wrong does not move. The uncertainty is that of a line through them all, so that a
+    jump makes it large; only sights within the plane's four points are measured.
     """
     placed = [(seen, at) for seen in sights if (at := _on_ground(test, seen.foot)) is not None]
     steps = [(0.0, 0.0), *(_step(one, other) for one, other in pairwise(placed))]
@@ -217,13 +220,15 @@ def _speed(test: Speed, placed: Sequence[tuple[Seen, Point]]) -> tuple[float, fl
             for i in range(j)
         )
         rest = [place - slope * time for place, time in zip(places, times, strict=True)]
-        middle = median(rest)
-        off.append(_NORMAL_MAD * median(abs(each - middle) for each in rest))
+        middle = sum(rest) / len(rest)
+        off.append(sum((each - middle) ** 2 for each in rest))
         slopes.append(slope)
     mean = sum(times) / len(times)
     spread = sum((time - mean) ** 2 for time in times)
-    sigma = max(hypot(*off), median(_jitter(test, seen, at) for seen, at in placed))
-    return hypot(*slopes) * KMH, 2 * sigma / spread**0.5 * KMH
+    free = len(times) - 2
+    sure = _SURE[min(free - 2, len(_SURE) - 1)] * (sum(off) / free) ** 0.5
+    known = 2 * median(_jitter(test, seen, at) for seen, at in placed)
+    return hypot(*slopes) * KMH, max(sure, known) / spread**0.5 * KMH
 
 
 def _jitter(test: Speed, seen: Seen, at: Point) -> float:

@@ -165,7 +165,7 @@ class HitOut(Model):
         float | None, Field(description="Seconds (zone, loitering), km/h (speed), or how many.")
     ]
     uncertainty: Annotated[
-        float | None, Field(description="Of a speed, two sigma, without the calibration's own.")
+        float | None, Field(description="Of a speed, 95 %, without the calibration's own.")
     ]
     snapshot_url: str
     clip_url: str
