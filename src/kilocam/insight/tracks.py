@@ -12,7 +12,7 @@ from itertools import pairwise
 from math import hypot
 from statistics import median
 
-from kilocam.core.geometry import Point, contains, side
+from kilocam.core.geometry import Point, contains, side, touch
 from kilocam.core.rules import Line, Loitering, Rule, Speed, Zone
 from kilocam.insight.query import expand
 from kilocam.insight.seams import Box
@@ -165,8 +165,8 @@ def crossings(line: Line, sights: Sequence[Seen]) -> Iterator[tuple[int, str]]:
         if now == 0:
             continue
         if before not in (0, now):
-            at_us, point = _came_over(line, path, now)
-            if _beside(line, point):
+            at_us, one, other = _came_over(line, path, now)
+            if touch(line.first, line.second, one.foot, other.foot):
                 yield at_us, RIGHT if now > 0 else LEFT
         before, path = now, [seen]
 
@@ -250,25 +250,15 @@ def _clear_side(line: Line, seen: Seen) -> int:
     return 0 if abs(off) <= may_differ else 1 if off > 0 else -1
 
 
-def _came_over(line: Line, path: Sequence[Seen], to_side: int) -> tuple[int, Point]:
-    """When and where a path, the end of which lies on `to_side`, last came over the line."""
-    at_us, place = path[-1].at_us, path[-1].foot
-    for one, other in pairwise(path):
+def _came_over(line: Line, path: Sequence[Seen], to_side: int) -> tuple[int, Seen, Seen]:
+    """When and between which sights a path that ends on `to_side` last came over the line."""
+    for one, other in reversed(list(pairwise(path))):
         before = side(line.first, line.second, one.foot) * to_side
         after = side(line.first, line.second, other.foot) * to_side
         if before <= 0 < after:
             share = before / (before - after)
-            at_us = one.at_us + round(share * (other.at_us - one.at_us))
-            (x0, y0), (x1, y1) = one.foot, other.foot
-            place = (x0 + share * (x1 - x0), y0 + share * (y1 - y0))
-    return at_us, place
-
-
-def _beside(line: Line, point: Point) -> bool:
-    """Whether a point of the endless line lies between the two points that draw it."""
-    along = (line.second[0] - line.first[0], line.second[1] - line.first[1])
-    way = (point[0] - line.first[0]) * along[0] + (point[1] - line.first[1]) * along[1]
-    return 0 <= way <= along[0] ** 2 + along[1] ** 2
+            return one.at_us + round(share * (other.at_us - one.at_us)), one, other
+    raise AssertionError("a path from one side to the other crosses the line")
 
 
 def _hit(

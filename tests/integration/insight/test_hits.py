@@ -6,14 +6,18 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from tests.fakes.postgres import Installation, PostgresServer
 from tests.integration.insight.conftest import House
 from tests.integration.insight.made import GATE, NOW_US, T0, VERSION, S, looked, seen, window_at
 
 from kilocam.analyse import BoxAt, ObjectSeen, WindowResult
 from kilocam.core import CameraKey
 from kilocam.core.rules import Rule, parse_rule
-from kilocam.database import Transaction
+from kilocam.database import Place, Room, Transaction
+from kilocam.database.credentials import MIGRATE
+from kilocam.database.migrations import migrate
 from kilocam.insight import EventFilter, Hit, Invalid, NotFound, RuleHits, Windows, drop_days
+from kilocam.insight.days import day_of
 
 pytestmark = pytest.mark.asyncio
 HALL = {"kind": "zone", "polygon": [[0.25, 0.5], [0.75, 0.5], [0.75, 1], [0.25, 1]]}
@@ -259,3 +263,26 @@ async def test_hits_go_with_their_day(
     assert await kept(hits)
     await drop_days(house.control, NOW_US + 2 * 86_400 * S)
     assert await kept(hits) == []
+
+
+async def test_days_of_before_there_were_rules_take_hits_of_the_past(
+    postgres: PostgresServer, written: Written
+) -> None:
+    installation = Installation(postgres, (Room("fleet"),))
+    await installation.prepare()
+    files = Room("insight").migrations()
+    before = next(n for n, each in enumerate(files) if each.name == "rules")
+    url = installation.url(MIGRATE)
+    await migrate(url, Place(), files[:before])
+    async with installation.database() as database, installation.control() as control:
+        for day in {day_of(T0).date(), day_of(T0 + 60 * S).date()}:
+            for table in ("window_state", "window_count", "contribution", "event"):
+                await control.make_partition(Place(), table, day.isoformat())
+        await migrate(url, Place(), files[before:])
+        await control.check_isolation()
+        for result in walk():
+            await Windows(database, VERSION).write(result)
+        written.set(door=LINE)
+        hits = RuleHits(database, written.of)
+        await hits.evaluate("default", "gate", "door", from_us=T0, to_us=T0 + 60 * S)
+        assert await kept(hits) == [("door", 5.0, "left_to_right", None)]

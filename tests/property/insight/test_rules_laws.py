@@ -66,6 +66,27 @@ def _mirrored(seen: Seen) -> Seen:
     return replace(seen, box=(1 - x - w, y, w, h))
 
 
+@st.composite
+def _scenes(draw: st.DrawFn) -> tuple[list[tuple[float, float]], list[list[Seen]], list[Seen]]:
+    """A zone, a bag that mostly stays in it, and people, some of whom come near the bag."""
+    corners = draw(_polygons())
+    (left, top), (right, bottom) = corners[0], corners[-2]
+    place = (left + (right - left) / 4, top + (bottom - top) / 4)
+    moments = st.sets(_moment.map(lambda at: at // 10 * 10), min_size=2, max_size=15)
+    bag = [_standing(at, place, "suitcase") for at in sorted(draw(moments))]
+    people = [
+        draw(_sights())
+        if draw(st.booleans())
+        else [_standing(at, place, "person") for at in sorted(draw(moments))]
+        for _ in range(draw(st.integers(1, 4)))
+    ]
+    return corners, people, bag
+
+
+def _standing(at_us: int, foot: tuple[float, float], label: str) -> Seen:
+    return Seen(at_us, (foot[0] - 1 / 64, foot[1] - 1 / 8, 1 / 32, 1 / 8), label)
+
+
 def _rules(zone: Rule) -> list[Rule]:
     return [
         zone,
@@ -119,14 +140,12 @@ def test_a_mirrored_zone_is_visited_at_the_same_times(
     assert mirror == straight
 
 
-@settings(max_examples=60)
-@given(_polygons(), st.lists(_sights(), min_size=1, max_size=4), _sights("suitcase"), st.data())
+@settings(max_examples=100, deadline=None)
+@given(_scenes(), st.data())
 def test_sights_split_into_windows_in_any_way_give_the_same_hits(
-    corners: list[tuple[float, float]],
-    people: list[list[Seen]],
-    bag: list[Seen],
-    data: st.DataObject,
+    scene: tuple[list[tuple[float, float]], list[list[Seen]], list[Seen]], data: st.DataObject
 ) -> None:
+    corners, people, bag = scene
     rules = _rules(_zone(corners))
     named = {**{str(n): each for n, each in enumerate(people)}, "bag": bag}
     whole = _all([joined(e, s[0].label, s) for e, s in named.items()], rules)
@@ -144,14 +163,12 @@ def test_sights_split_into_windows_in_any_way_give_the_same_hits(
     assert _all(read_tracks(rows), rules) == whole
 
 
-@settings(max_examples=60)
-@given(_polygons(), st.lists(_sights(), min_size=1, max_size=4), _sights("suitcase"), st.data())
+@settings(max_examples=100, deadline=None)
+@given(_scenes(), st.data())
 def test_a_sight_more_or_less_changes_only_the_minutes_that_it_touches(
-    corners: list[tuple[float, float]],
-    people: list[list[Seen]],
-    bag: list[Seen],
-    data: st.DataObject,
+    scene: tuple[list[tuple[float, float]], list[list[Seen]], list[Seen]], data: st.DataObject
 ) -> None:
+    corners, people, bag = scene
     rules = _rules(_zone(corners))
     zones = zones_of(rules)
     gone = data.draw(st.sampled_from(people[0]))
@@ -169,11 +186,12 @@ def test_a_sight_more_or_less_changes_only_the_minutes_that_it_touches(
             )
 
 
-@settings(max_examples=60)
-@given(_polygons(), st.lists(_sights(), min_size=1, max_size=4), _sights("suitcase"))
+@settings(max_examples=100, deadline=None)
+@given(_scenes())
 def test_sights_beyond_a_minutes_reach_have_no_say_in_it(
-    corners: list[tuple[float, float]], people: list[list[Seen]], bag: list[Seen]
+    scene: tuple[list[tuple[float, float]], list[list[Seen]], list[Seen]],
 ) -> None:
+    corners, people, bag = scene
     rules = _rules(_zone(corners))
     zones = zones_of(rules)
     named = {**{str(n): each for n, each in enumerate(people)}, "bag": bag}
