@@ -140,7 +140,7 @@ def test_a_mirrored_zone_is_visited_at_the_same_times(
     assert mirror == straight
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(_scenes(), st.data())
 def test_sights_split_into_windows_in_any_way_give_the_same_hits(
     scene: tuple[list[tuple[float, float]], list[list[Seen]], list[Seen]], data: st.DataObject
@@ -163,7 +163,7 @@ def test_sights_split_into_windows_in_any_way_give_the_same_hits(
     assert _all(read_tracks(rows), rules) == whole
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(_scenes(), st.data())
 def test_a_sight_more_or_less_changes_only_the_minutes_that_it_touches(
     scene: tuple[list[tuple[float, float]], list[list[Seen]], list[Seen]], data: st.DataObject
@@ -186,7 +186,7 @@ def test_a_sight_more_or_less_changes_only_the_minutes_that_it_touches(
             )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(_scenes())
 def test_sights_beyond_a_minutes_reach_have_no_say_in_it(
     scene: tuple[list[tuple[float, float]], list[list[Seen]], list[Seen]],
