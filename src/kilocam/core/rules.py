@@ -20,6 +20,8 @@ MOST_SECONDS = 86_400.0
 MOST_LEFT_SECONDS = 600.0
 """Who is near what was left is looked up over that time at every change."""
 _LEAST_AREA = 1e-5
+_LEAST_GROUND = 0.01
+"""Square metres."""
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _DAY_MINUTES = 24 * 60
 
@@ -245,8 +247,9 @@ def _speed(given: Mapping[str, Any]) -> Speed:
                 f"{field}: the four points are no convex quadrilateral: give them in the order in "
                 "which one walks around it, no three of them in a line"
             )
-    if area(image) < _LEAST_AREA:
-        raise ConfigError("image: the four points lie too close together to measure by")
+    for field, corners, least in (("image", image, _LEAST_AREA), ("ground", ground, _LEAST_GROUND)):
+        if area(corners) < least:
+            raise ConfigError(f"{field}: the four points lie too close together to measure by")
     above = _number("above_kmh", given["above_kmh"], 0, 1000)
     return Speed(image=image, plane=Plane.through(image, ground), above_kmh=above)
 

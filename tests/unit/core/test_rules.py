@@ -66,6 +66,11 @@ def test_each_kind_is_read() -> None:
              "above_kmh": 3},
             "ground: the four points are no convex quadrilateral",
         ),
+        (
+            {"kind": "speed", "image": ROAD, "ground": [[0, 0], [0.01, 0], [0.01, 0.01], [0, 0.01]],
+             "above_kmh": 3},
+            "ground: the four points lie too close together",
+        ),
     ],
 )  # fmt: skip
 def test_what_cannot_be_is_told_with_the_rule_and_the_part(
