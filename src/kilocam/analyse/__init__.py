@@ -17,6 +17,7 @@ from kilocam.analyse.errors import (
     Refused,
     WorkerError,
 )
+from kilocam.analyse.listening import Listening, ListeningOptions
 from kilocam.analyse.models import (
     DETECTOR,
     Manifest,
@@ -26,9 +27,19 @@ from kilocam.analyse.models import (
     models_directory,
 )
 from kilocam.analyse.pictures import Footage
-from kilocam.analyse.pool import PoolCounts, PoolOptions, WorkerPool, worker_command
+from kilocam.analyse.pool import (
+    ListenPool,
+    LookPool,
+    PoolCounts,
+    PoolOptions,
+    ReadPool,
+    worker_command,
+)
+from kilocam.analyse.reading import Reading, ReadingOptions
 from kilocam.analyse.results import (
     PIPELINE,
+    SPEECH,
+    TEXT,
     BoxAt,
     ObjectSeen,
     SkippedWindow,
@@ -38,7 +49,18 @@ from kilocam.analyse.results import (
     event_id,
 )
 from kilocam.analyse.scheduler import SchedulerOptions
-from kilocam.analyse.seams import FootageSource, Noted, Resume, WindowSink, WindowSource, Workers
+from kilocam.analyse.seams import (
+    Companion,
+    FootageSource,
+    Glance,
+    HearingSink,
+    Noted,
+    ReadingSink,
+    Resume,
+    WindowSink,
+    WindowSource,
+    Workers,
+)
 from kilocam.analyse.source import LEASES, BusWindows
 from kilocam.analyse.windows import Counts, Learnt
 
@@ -47,17 +69,26 @@ __all__ = [
     "KINDS",
     "LEASES",
     "PIPELINE",
+    "SPEECH",
+    "TEXT",
     "AnalyseError",
     "Analyst",
     "AnalystOptions",
     "AnalystStatus",
     "BoxAt",
     "BusWindows",
+    "Companion",
     "Counts",
     "Footage",
     "FootageError",
     "FootageSource",
+    "Glance",
+    "HearingSink",
     "Learnt",
+    "ListenPool",
+    "Listening",
+    "ListeningOptions",
+    "LookPool",
     "Manifest",
     "Model",
     "ModelError",
@@ -66,6 +97,10 @@ __all__ = [
     "ObjectSeen",
     "PoolCounts",
     "PoolOptions",
+    "ReadPool",
+    "Reading",
+    "ReadingOptions",
+    "ReadingSink",
     "Refused",
     "Resume",
     "SchedulerOptions",
@@ -76,7 +111,6 @@ __all__ = [
     "WindowSink",
     "WindowSource",
     "WorkerError",
-    "WorkerPool",
     "Workers",
     "cache_directory",
     "event_id",

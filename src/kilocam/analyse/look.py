@@ -76,6 +76,11 @@ class LookTask:
     footage: Footage
     memory: Memory
 
+    @property
+    def what(self) -> str:
+        """Camera and window."""
+        return f"camera {self.key}, window {self.window.start_us}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LookOutcome:

@@ -4,9 +4,10 @@ Owns: windows with their outcome and counts, events and what each window adds to
 of the queue's partitions, what rules find, search, the order of changes, the daily partitions of
 all that.
 Never does: HTTP; look at footage; know how an object was recognised.
-Start reading at: `windows.py` (writing), then `insight.py` (reading).
+Start reading at: `windows.py` and `told.py` (writing), then `insight.py` (reading).
 """
 
+from kilocam.insight.contributions import TOPIC
 from kilocam.insight.days import (
     DAYS_AHEAD,
     DAYS_BEHIND,
@@ -18,8 +19,9 @@ from kilocam.insight.errors import InsightError, Invalid, NotFound, NotYet, Refu
 from kilocam.insight.feed import Bell, Feed
 from kilocam.insight.hits import Evaluated, HitCount, RuleHits, RulesOf
 from kilocam.insight.insight import Insight
-from kilocam.insight.query import GROUPS, admits
+from kilocam.insight.query import SEEN_CLASSES, admits
 from kilocam.insight.seams import LookedWindow, SkippedWindow
+from kilocam.insight.told import Stretch, Told
 from kilocam.insight.tracks import Hit
 from kilocam.insight.values import (
     Answer,
@@ -33,12 +35,12 @@ from kilocam.insight.values import (
     Page,
     Sight,
 )
-from kilocam.insight.windows import TOPIC, Settled, Windows
+from kilocam.insight.windows import Settled, Windows
 
 __all__ = [
     "DAYS_AHEAD",
     "DAYS_BEHIND",
-    "GROUPS",
+    "SEEN_CLASSES",
     "TOPIC",
     "Answer",
     "Bell",
@@ -66,6 +68,8 @@ __all__ = [
     "Settled",
     "Sight",
     "SkippedWindow",
+    "Stretch",
+    "Told",
     "Unavailable",
     "Windows",
     "admits",

@@ -1,7 +1,8 @@
 -- name: sights_of
--- Every sight of some events, window by window.
+-- Every sight of some events, window by window; rules look at what was seen alone.
 select event::text as event, label, sights from contribution
-where tenant = $1 and event = any($2::text[]::uuid[]) order by event, start;
+where tenant = $1 and event = any($2::text[]::uuid[]) and sense = 'seen'
+order by event, start;
 
 -- name: sights_between
 -- Every sight of a camera in windows that touch a stretch of time; a window lasts under a minute.
@@ -9,7 +10,7 @@ where tenant = $1 and event = any($2::text[]::uuid[]) order by event, start;
 with near as (
   select event, start, label, sights from contribution
   where tenant = $1 and camera = $2 and start > $3::timestamptz - interval '1 minute'
-    and start <= $4 and first <= $4 and last >= $3)
+    and start <= $4 and first <= $4 and last >= $3 and sense = 'seen')
 select event::text as event, label, sights from near
 where $5::text[] is null or exists (select from near n where n.label = any($5))
 order by near.event, start;

@@ -11,7 +11,7 @@ import logging
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import date
 from typing import TypeVar
 
@@ -24,24 +24,22 @@ from kilocam.database import (
     DatabaseUnavailable,
     NoPartition,
     Rejected,
-    Row,
     TookTooLong,
     Transaction,
     UnknownShard,
     UnknownTenant,
     load_queries,
 )
+from kilocam.insight.contributions import Sense, replace_contributions
 from kilocam.insight.days import day_of, possible_day
 from kilocam.insight.errors import NotYet, Refused
 from kilocam.insight.hits import RulesOf, judge
 from kilocam.insight.homes import Homes
-from kilocam.insight.seams import LookedWindow, ObjectSeen, OfferedWindow, SkippedWindow
-from kilocam.insight.values import LOOKED, ChangeKind, EventChange
+from kilocam.insight.seams import LookedWindow, OfferedWindow, SkippedWindow
+from kilocam.insight.values import LOOKED
 
 _log = logging.getLogger(__name__)
 
-TOPIC = "insights"
-"""The outbox's topics are `insights.<camera>`."""
 _NO_DATE = "its date is none that a clock shows"
 _RECENT_US = 70 * 60_000_000
 """The queue keeps windows for an hour: older ones are not offered again."""
@@ -101,7 +99,9 @@ class Windows:
         try:
             async with self._of_partitions(tenant, [result]) as transaction:
                 await _note_looked(transaction, result)
-                touched = await _replace(transaction, result)
+                touched = await replace_contributions(
+                    transaction, result.window, Sense.SEEN, result.objects
+                )
                 if self._rules_of is not None:
                     await judge(transaction, self._rules_of, result.window, touched)
         except UnknownTenant:
@@ -330,64 +330,6 @@ def _days(result: LookedWindow) -> set[date]:
     """The days on which an event may begin that a window adds to."""
     days = {possible_day(seen.boxes[0].at_us) for seen in result.objects}
     return {day for day in days if day is not None}
-
-
-async def _replace(transaction: Transaction, result: LookedWindow) -> Sequence[str]:
-    """Gives the events that were made again, or are gone."""
-    window = result.window
-    at = (window.tenant, window.camera, window.start_us)
-    lost = {row["id"] for row in await transaction.fetch(_sql("drop_contributions"), *at)}
-    touched = sorted(lost | {seen.event_id for seen in result.objects})
-    if not touched:
-        return touched
-    rows = [(*at, *_contribution(seen)) for seen in result.objects]
-    await transaction.execute_many(_sql("put_contribution"), rows)
-    before = await transaction.fetch(_sql("drop_events"), window.tenant, touched)
-    after = await transaction.fetch(_sql("fold_events"), window.tenant, touched)
-    if changes := _changes(window.tenant, before, after):
-        bodies = [asdict(change) for change in changes]
-        await transaction.execute(_sql("tell"), window.tenant, f"{TOPIC}.{window.camera}", bodies)
-    return touched
-
-
-def _contribution(seen: ObjectSeen) -> tuple[object, ...]:
-    best = seen.best
-    sights = [[each.at_us, each.score, each.box] for each in seen.boxes]
-    first_us, last_us = seen.boxes[0].at_us, seen.boxes[-1].at_us
-    return (
-        seen.event_id, seen.label, seen.still, first_us, last_us, best.at_us, best.score, best.box,
-        sights, " ".join(seen.colours),
-    )  # fmt: skip
-
-
-def _changes(tenant: str, before: Sequence[Row], after: Sequence[Row]) -> list[EventChange]:
-    """What happened to events between two states of them, in a fixed order."""
-    old = {row["id"]: row for row in before}
-    new = {row["id"]: row for row in after}
-    changes = []
-    for id_ in sorted({*old, *new}):
-        row = new.get(id_) or old[id_]
-        if new.get(id_) == old.get(id_):
-            continue  # A window written again: nothing is news.
-        kind = ChangeKind.OPENED if id_ not in old else ChangeKind.EXTENDED
-        changes.append(_change(tenant, row, kind if id_ in new else ChangeKind.WITHDRAWN))
-    return changes
-
-
-def _change(tenant: str, row: Row, kind: ChangeKind) -> EventChange:
-    x, y, w, h = row["box"]
-    return EventChange(
-        tenant=tenant,
-        camera=row["camera"],
-        event_id=row["id"],
-        kind=kind,
-        label=row["label"],
-        score=row["score"],
-        start_us=row["start_us"],
-        end_us=row["end_us"],
-        best_us=row["best_us"],
-        box=(x, y, w, h),
-    )
 
 
 def _sql(name: str) -> str:

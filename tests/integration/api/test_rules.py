@@ -103,6 +103,7 @@ async def test_a_rule_is_put_shown_listed_and_removed(house: House) -> None:
         ({"kind": "zone", "polygon": [[0, 0], [1.5, 0], [1, 1]]}, "point 2 (1.5, 0) lies outside"),
         ({"kind": "zone"}, "the kind zone needs polygon"),
         ({**HALL, "classes": ["persn"]}, "class 'persn' is not known: did you mean 'person'?"),
+        ({**HALL, "classes": ["speech"]}, "class 'speech' is not known"),
         ({"kind": "crowd", "zone": "hall", "count": 3}, "zone 'hall' does not exist"),
         ({**HALL, "count": 3}, "count does not belong to the kind zone: leave it out"),
         ({**HALL, "colour": "red"}, "colour: "),

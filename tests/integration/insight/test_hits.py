@@ -16,7 +16,7 @@ from kilocam.core.rules import Rule, parse_rule
 from kilocam.database import Place, Room, Transaction
 from kilocam.database.credentials import MIGRATE
 from kilocam.database.migrations import migrate
-from kilocam.insight import EventFilter, Hit, Invalid, NotFound, RuleHits, Windows, drop_days
+from kilocam.insight import EventFilter, Hit, Invalid, NotFound, RuleHits, Told, Windows, drop_days
 from kilocam.insight.days import day_of
 
 pytestmark = pytest.mark.asyncio
@@ -286,3 +286,15 @@ async def test_days_of_before_there_were_rules_take_hits_of_the_past(
         hits = RuleHits(database, written.of)
         await hits.evaluate("default", "gate", "door", from_us=T0, to_us=T0 + 60 * S)
         assert await kept(hits) == [("door", 5.0, "left_to_right", None)]
+
+
+async def test_what_is_read_or_said_breaks_no_rule(
+    house: House, written: Written, hits: RuleHits
+) -> None:
+    written.set(hall=HALL, many=CROWD)
+    texts = [at(0, 0.4, label="text"), at(0, 0.6, ordinal=1, label="text")]
+    await Told(house.database).read(window_at(0), texts)
+    for rule in ("hall", "many"):
+        await hits.evaluate("default", "gate", rule, from_us=T0 - 60 * S, to_us=T0 + 60 * S)
+    assert await kept(hits) == []
+    assert len((await house.insight.events("default", EventFilter())).items) == 2

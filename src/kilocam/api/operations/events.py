@@ -45,12 +45,16 @@ _MOST_NAMED = 100
 
 Limit = Annotated[int, Field(ge=1, le=500, description="At most so many items.")]
 Box = Annotated[
-    list[float], Field(description="[x, y, width, height] as fractions of the picture.")
+    list[float],
+    Field(description="[x, y, width, height] as fractions of the picture; of speech, all of it."),
 ]
 
 
 class EventOut(Model):
-    """One object while it could be followed; links need the caller's sign-in."""
+    """One object while it could be followed, a text while it could be read, or something said.
+
+    Their classes are `text` and `speech` then. Links need the caller's sign-in.
+    """
 
     id: str
     camera: str
@@ -64,7 +68,7 @@ class EventOut(Model):
     end: str
     box: Box
     zones: list[str]
-    text: list[str]
+    text: Annotated[list[str], Field(description="What was read or said.")]
     still: bool
     best: Annotated[str, Field(description="When it was seen best; `box` is of that picture.")]
     snapshot_url: str
@@ -149,11 +153,12 @@ class ResultOut(Model):
     """What a search found; `score` is between 0 and 1."""
 
     score: float
-    kind: str
+    kind: Annotated[str, Field(description="event, text or speech.")]
     camera: str
     start: str
     end: str
     title: str
+    text: Annotated[list[str], Field(description="What was read or said.")]
     box: Annotated[Box, Field(description="Where it is in the picture of `snapshot_url`.")]
     event_id: str
     snapshot_url: str
@@ -349,7 +354,7 @@ def event_out(event: Event) -> EventOut:
         end=format_time(event.end_us),
         box=_box(event.box),
         zones=list(event.zones),
-        text=[],
+        text=[event.text] if event.text else [],
         still=event.still,
         best=format_time(event.best_us),
         snapshot_url=snapshot_url(event),
@@ -358,9 +363,11 @@ def event_out(event: Event) -> EventOut:
 
 
 def title(event: Event) -> str:
-    """`red car at gate`, `person in black and blue at gate`."""
+    """`red car at gate`, `person in black and blue at gate`, `speech "stop" at gate`."""
     colours = " and ".join(event.colours)
-    if not colours:
+    if event.text:
+        what = f'{event.label} "{event.text}"'
+    elif not colours:
         what = event.label
     elif event.label == "person":
         what = f"{event.label} in {colours}"
@@ -387,11 +394,12 @@ def clip_url(event: Event) -> str:
 def _result(event: Event, score: float) -> ResultOut:
     return ResultOut(
         score=score,
-        kind="event",
+        kind=event.label if event.text else "event",
         camera=event.camera,
         start=format_time(event.start_us),
         end=format_time(event.end_us),
         title=title(event),
+        text=[event.text] if event.text else [],
         box=_box(event.box),
         event_id=event.id,
         snapshot_url=snapshot_url(event),

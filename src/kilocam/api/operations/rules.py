@@ -16,7 +16,7 @@ from kilocam.api.operations.footage import Moment, RangeIn, check_order
 from kilocam.api.problems import Problem
 from kilocam.core import format_time
 from kilocam.fleet import Fleet, Role, StoredRule
-from kilocam.insight import GROUPS, Hit, RuleHits
+from kilocam.insight import SEEN_CLASSES, Hit, RuleHits
 
 Name = Annotated[str, Field(description="The rule's name, unique on its camera: an id.")]
 Points = Annotated[
@@ -320,13 +320,13 @@ class RuleOperations:
 def check_classes(classes: Sequence[str]) -> None:
     """Raise 422 for the first that is neither a class nor a group."""
     for each in classes:
-        if each not in GROUPS:
-            close = difflib.get_close_matches(each, GROUPS, n=1)
+        if each not in SEEN_CLASSES:
+            close = difflib.get_close_matches(each, SEEN_CLASSES, n=1)
             meant = f"did you mean {close[0]!r}? " if close else ""
             raise Problem(
                 422,
                 "invalid",
-                f"class {each[:80]!r} is not known: {meant}there are {', '.join(sorted(GROUPS))}",
+                f"class {each[:80]!r} is not known: {meant}there are {', '.join(SEEN_CLASSES)}",
             )
 
 

@@ -102,6 +102,7 @@ export type Shown = {
   start: string;
   end: string;
   box: Box;
+  text: string[]; // what was read or said; empty for an object
   snapshot_url: string;
   clip_url: string;
 };
