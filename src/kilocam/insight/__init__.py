@@ -1,7 +1,8 @@
 """Insights: what was seen, when and where; kept in Postgres, found again.
 
 Owns: windows with their outcome and counts, events and what each window adds to them, checkpoints
-of the queue's partitions, search, the order of changes, the daily partitions of all that.
+of the queue's partitions, what rules find, search, the order of changes, the daily partitions of
+all that.
 Never does: HTTP; look at footage; know how an object was recognised.
 Start reading at: `windows.py` and `told.py` (writing), then `insight.py` (reading).
 """
@@ -16,10 +17,12 @@ from kilocam.insight.days import (
 )
 from kilocam.insight.errors import InsightError, Invalid, NotFound, NotYet, Refused, Unavailable
 from kilocam.insight.feed import Bell, Feed
+from kilocam.insight.hits import Evaluated, HitCount, RuleHits, RulesOf
 from kilocam.insight.insight import Insight
-from kilocam.insight.query import admits
+from kilocam.insight.query import SEEN_CLASSES, admits
 from kilocam.insight.seams import LookedWindow, SkippedWindow
 from kilocam.insight.told import Stretch, Told
+from kilocam.insight.tracks import Hit
 from kilocam.insight.values import (
     Answer,
     CameraCounts,
@@ -37,17 +40,21 @@ from kilocam.insight.windows import Settled, Windows
 __all__ = [
     "DAYS_AHEAD",
     "DAYS_BEHIND",
+    "SEEN_CLASSES",
     "TOPIC",
     "Answer",
     "Bell",
     "CameraCounts",
     "ChangeKind",
     "Cursor",
+    "Evaluated",
     "Event",
     "EventChange",
     "EventFilter",
     "Feed",
     "Found",
+    "Hit",
+    "HitCount",
     "Insight",
     "InsightError",
     "Invalid",
@@ -56,6 +63,8 @@ __all__ = [
     "NotYet",
     "Page",
     "Refused",
+    "RuleHits",
+    "RulesOf",
     "Settled",
     "Sight",
     "SkippedWindow",

@@ -66,6 +66,8 @@ class Event:
     """What was read or said; empty for an object."""
     still: bool
     """It had not moved for a while when it was last seen."""
+    zones: tuple[str, ...]
+    """Names of the zones it was in, by the rules as they were when it was last seen."""
     changed: Cursor
 
 
@@ -87,6 +89,8 @@ class EventFilter:
     from_us: int | None = None
     to_us: int | None = None
     text: str = ""
+    zones: tuple[str, ...] = ()
+    """Events that were in any of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,5 +183,6 @@ def read_event(row: Row) -> Event:
         best_us=row["best_us"],
         box=(x, y, w, h),
         still=row["still"],
+        zones=tuple(row["zones"]),
         changed=Cursor(row["changed"], row["id"]),
     )

@@ -407,7 +407,7 @@ async def test_old_days_go_and_new_ones_are_there(house: House) -> None:
     assert await house.windows.prepared()
     assert await drop_days(house.control, NOW_US - 2 * day) == []
     gone = await drop_days(house.control, NOW_US + 2 * day)
-    assert len(gone) == 4 * 3  # yesterday, today, tomorrow
+    assert len(gone) == 5 * 3  # yesterday, today, tomorrow
     assert (await house.insight.events("default", ALL)).items == ()
     assert not await house.windows.prepared()
     await make_days(house.control, NOW_US)

@@ -113,7 +113,9 @@ class Restricted(Model):
 class ListEvents(Restricted):
     """Which events, and which page of them."""
 
-    zone: Annotated[str, Field(description="No zones can be drawn yet: finds nothing.")] = ""
+    zone: Annotated[
+        str, Field(description="Names of zones, separated by commas: objects that were in one.")
+    ] = ""
     start: Annotated[Moment | None, Field(alias="from", description="RFC 3339.")] = None
     end: Annotated[Moment | None, Field(alias="to", description="RFC 3339.")] = None
     text: Annotated[str, Field(max_length=500, description="Words.")] = ""
@@ -242,9 +244,10 @@ class EventOperations:
         """A page of events."""
         check_order(given.start, given.end)
         await self._check(caller.tenant, names(given.camera))
-        if given.zone:
-            return EventList(items=[], next_cursor=None)
-        wanted = replace(filter_of(given), from_us=given.start, to_us=given.end, text=given.text)
+        wanted = replace(
+            filter_of(given), from_us=given.start, to_us=given.end, text=given.text,
+            zones=names(given.zone),
+        )  # fmt: skip
         page = await self._insight.events(
             caller.tenant, wanted, cursor=given.cursor, limit=given.limit
         )
@@ -350,7 +353,7 @@ def event_out(event: Event) -> EventOut:
         start=format_time(event.start_us),
         end=format_time(event.end_us),
         box=_box(event.box),
-        zones=[],
+        zones=list(event.zones),
         text=[event.text] if event.text else [],
         still=event.still,
         best=format_time(event.best_us),

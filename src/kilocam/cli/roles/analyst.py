@@ -44,6 +44,7 @@ from kilocam.cli.roles.quiet import recall, remember
 from kilocam.cli.roles.senses import Senses, senses
 from kilocam.core import CameraKey, SystemClock
 from kilocam.database import Database, DatabaseError
+from kilocam.fleet import rules_of
 from kilocam.insight import Windows
 from kilocam.ranges import SocketLiveView
 from kilocam.record import Archive
@@ -121,7 +122,7 @@ async def _work(child: Child) -> None:
     database = Database(installation.shards, installation.database_secrets)
     workers = int(str(child.config["workers"]))
     async with database, bus:
-        windows = Windows(database, PIPELINE)
+        windows = Windows(database, PIPELINE, rules_of=rules_of)
         await _prepared(child, windows)
         pool = await _with_models(child, PoolOptions(workers=workers))
         try:
