@@ -6,6 +6,7 @@ Never does: HTTP; look at footage; know how an object was recognised.
 Start reading at: `windows.py` (writing), then `insight.py` (reading).
 """
 
+from kilocam.insight.audit import AUDIT, GATE, Missed, missed, share_within, stages
 from kilocam.insight.days import (
     DAYS_AHEAD,
     DAYS_BEHIND,
@@ -29,12 +30,15 @@ from kilocam.insight.values import (
     Found,
     Page,
     Sight,
+    StageSum,
 )
 from kilocam.insight.windows import TOPIC, Settled, Windows
 
 __all__ = [
+    "AUDIT",
     "DAYS_AHEAD",
     "DAYS_BEHIND",
+    "GATE",
     "TOPIC",
     "Answer",
     "Bell",
@@ -50,6 +54,7 @@ __all__ = [
     "InsightError",
     "Invalid",
     "LookedWindow",
+    "Missed",
     "NotFound",
     "NotYet",
     "Page",
@@ -57,10 +62,14 @@ __all__ = [
     "Settled",
     "Sight",
     "SkippedWindow",
+    "StageSum",
     "Unavailable",
     "Windows",
     "admits",
     "drop_days",
     "make_day_asked_for",
     "make_days",
+    "missed",
+    "share_within",
+    "stages",
 ]

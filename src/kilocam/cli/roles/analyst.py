@@ -33,7 +33,6 @@ from kilocam.analyse import (
     WorkerError,
     WorkerPool,
     models_directory,
-    share_within,
     worker_command,
 )
 from kilocam.bus import Bus, Position
@@ -43,7 +42,7 @@ from kilocam.cli.messages import SCHEMAS, bus_target
 from kilocam.cli.roles.quiet import recall, remember
 from kilocam.core import CameraKey, SystemClock
 from kilocam.database import Database, DatabaseError
-from kilocam.insight import Windows
+from kilocam.insight import Windows, share_within
 from kilocam.ranges import SocketLiveView
 from kilocam.record import Archive
 

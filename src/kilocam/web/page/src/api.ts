@@ -152,3 +152,22 @@ export function followEvents(changed: () => void): () => void {
     source.close();
   };
 }
+
+export type Stage = {
+  name: string;
+  seen: number;
+  passed: number;
+  share: number | null;
+  cost_ms: number | null;
+};
+export type Missed = { audited: number; moving: number; low: number; high: number };
+export type Analysis = {
+  offered: number;
+  looked: number;
+  cascade: { stages: Stage[]; missed: Missed };
+  cameras: { camera: string }[];
+};
+
+/** Of the last day; of all cameras when none is named. */
+export const analysis = (camera: string, signal: AbortSignal): Promise<Analysis> =>
+  call(`/v1/analysis${camera ? `?camera=${camera}` : ""}`, { signal });
