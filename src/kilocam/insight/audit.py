@@ -67,4 +67,7 @@ def share_within(seen: int, passed: int) -> tuple[float, float]:
     middle = share + square / (2 * seen)
     reach = _SURE * math.sqrt(share * (1 - share) / seen + square / (4 * seen**2))
     scale = 1 + square / seen
-    return max(0.0, (middle - reach) / scale), min(1.0, (middle + reach) / scale)
+    # Of none and of all the bound is exact; rounding would put it a hair inside of the truth.
+    low = (middle - reach) / scale if passed else 0.0
+    high = (middle + reach) / scale if passed < seen else 1.0
+    return low, high

@@ -1,6 +1,5 @@
 """`kilocam bench analyse` measures with the shipped looks, on films as small as can be."""
 
-import json
 import os
 import subprocess
 import sys
@@ -9,10 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from kilocam.analyse import cache_directory, models_directory
+from kilocam.analyse import models_directory
 from kilocam.cli.bench.analyse import Scene, measure_analyse
-from kilocam.cli.bench.quality.figures import as_json, table
-from kilocam.cli.bench.quality.run import LABELS, measure_quality
 from kilocam.cli.bench.windows import FilmWindows
 from kilocam.media import FileTrack, PatternSpec, StillSpec, pattern_media, still_media
 
@@ -60,22 +57,6 @@ def test_a_film_goes_on_for_ever_without_a_seam(moving: FileTrack) -> None:
         assert times == sorted(times)
         assert times[0] == windows[number - 1].start_us
         assert windows[number].start_us in times
-
-
-def test_quality_is_judged_on_the_labels_of_the_checkout() -> None:
-    sections = {
-        each.name: each for each in measure_quality(LABELS, cache_directory(), models_directory())
-    }
-    values = {figure.name: figure.value for figure in sections["detector"].figures}
-    assert values["vtest.avi, judging, person: recall"] > 0.7
-    assert values["vtest.avi, judging, person: precision"] > 0.8
-    kept = {figure.name: figure for figure in sections["tracker"].figures}
-    ours = kept["vtest.avi, judging, 2 pictures a second: IDF1"]
-    assert ours.reference is not None
-    assert ours.value > ours.reference
-    assert json.loads(json.dumps(as_json(list(sections.values())))).keys() == sections.keys()
-    for section in sections.values():
-        assert all(figure.name in table([section]) for figure in section.figures)
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,12 @@ def test_bounds_are_those_of_the_books(seen: int, passed: int, bounds: tuple[flo
     assert share_within(seen, passed) == pytest.approx(bounds, abs=1e-3)
 
 
+@pytest.mark.parametrize("seen", range(1, 200, 7))
+def test_of_none_and_of_all_the_bound_is_exact(seen: int) -> None:
+    assert share_within(seen, 0)[0] == 0
+    assert share_within(seen, seen)[1] == 1
+
+
 @pytest.mark.parametrize("share", [0.02, 0.1, 0.5])
 def test_the_truth_lies_within_them_as_often_as_they_say(share: float) -> None:
     draws = np.random.default_rng(1).binomial(200, share, 2000)
