@@ -100,6 +100,12 @@ def complexities(video: FileTrack, *, quantised: bool = True) -> list[float]:
 
     With `quantised` false the mean size alone, which is what this is better than.
     """
+    sampled = samples(video, quantised=quantised)
+    return [math.fsum(each) / len(each) if each else 0.0 for each in sampled]
+
+
+def samples(video: FileTrack, *, quantised: bool = True) -> list[list[float]]:
+    """What the means above are taken of."""
     sets = {nal_kind(nal): nal for nal in video.parameter_sets}
     reader = QpReader(sets[NalKind.SPS], sets[NalKind.PPS])
     windows: list[list[float]] = []
@@ -111,5 +117,4 @@ def complexities(video: FileTrack, *, quantised: bool = True) -> list[float]:
         qp = reader.qp(slices[0][:40]) if slices else None
         if qp is not None:
             windows[-1].append(sum(map(len, slices)) * 2 ** (qp / 6 if quantised else 0))
-    sampled = [window[3::4] for window in windows]
-    return [math.fsum(each) / len(each) if each else 0.0 for each in sampled]
+    return [window[3::4] for window in windows]

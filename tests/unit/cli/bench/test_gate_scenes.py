@@ -109,16 +109,20 @@ def test_one_window_in_so_many_is_drawn_and_always_the_same() -> None:
 def test_the_audits_bounds_hold_the_truth_in_nine_of_ten_draws(share: float) -> None:
     """Drawn as the product draws, only more of fewer; 95 % is meant."""
     windows = [(n * 2_000_000, n < 1000 * share) for n in range(1000)]
-    held = coverage(windows, cameras=4, draws=200, every=50)
-    assert held.share == share
+    held = coverage(windows, share, cameras=4, draws=200, every=50)
     assert held.within >= 0.9 * held.draws
     assert held.estimate == pytest.approx(share, abs=0.03)
     assert 60 < held.sample < 100
 
 
+def test_bounds_that_tell_of_something_else_do_not_hold_it() -> None:
+    windows = [(n * 2_000_000, n < 50) for n in range(1000)]
+    assert coverage(windows, 0.5, cameras=4, draws=20, every=50).within == 0
+
+
 def test_bounds_are_as_wide_as_the_sample_is_small() -> None:
     windows = [(n * 2_000_000, n < 100) for n in range(1000)]
-    few = coverage(windows, cameras=1, draws=20, every=100)
-    many = coverage(windows, cameras=20, draws=20, every=100)
+    few = coverage(windows, 0.1, cameras=1, draws=20, every=100)
+    many = coverage(windows, 0.1, cameras=20, draws=20, every=100)
     assert few.high - few.low > 2 * (many.high - many.low)
     assert few.high > 0.4

@@ -7,7 +7,7 @@ against the share in all of them.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kilocam.analyse import SchedulerOptions, StageCount
 from kilocam.analyse.audit import drawn
@@ -19,11 +19,14 @@ from kilocam.analyse.stored import StoredPictures
 from kilocam.analyse.windows import Lane, Look, window_of
 from kilocam.bus import Position
 from kilocam.cli.bench.quality.scenes import Scene
-from kilocam.cli.bench.windows import FilmWindows
+from kilocam.cli.bench.windows import FilmWindows, samples
 from kilocam.core import CameraKey, GopRef
 from kilocam.insight import share_within
+from kilocam.record.gops import ONSET
 
 _COST_US = 20_000
+_SAMPLED_US = 400_000
+"""A window's first sample is there so long after its key frame, at 10 pictures a second."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +57,7 @@ class Coverage:
     """How often the truth lay within the audit's bounds."""
 
     share: float
-    """The truth: of all that was passed over."""
+    """The truth."""
     draws: int
     within: int
     sample: float
@@ -67,11 +70,12 @@ class Coverage:
 
 
 def look_over(scene: Scene, detector: Detector) -> LookedOver:
-    """Let the shipped scheduler have its way with a scene; announcements of onsets left out."""
+    """Let the shipped scheduler have its way with a scene."""
     film = FilmWindows(scene.place.replace(" ", "-"), scene.video)
     camera = _Camera(film, detector)
+    firsts = [each[0] if each else 0.0 for each in samples(scene.video)]
     for number in range(len(scene.shown)):
-        camera.offer(number)
+        camera.offer(number, firsts[number])
     passed_over, missed, met = [], 0, scene.quiet_first // 2
     for number, shown in enumerate(scene.shown):
         start_us = film.window(number).start_us
@@ -89,17 +93,17 @@ def look_over(scene: Scene, detector: Detector) -> LookedOver:
 
 
 def coverage(
-    windows: Sequence[tuple[int, bool]], *, cameras: int, draws: int, every: int
+    windows: Sequence[tuple[int, bool]], truth: float, *, cameras: int, draws: int, every: int
 ) -> Coverage:
     """Draw the sample of so many cameras that pass over these windows, again and again.
 
     Args:
         windows: when each begins, and whether the audit sees something in it.
+        truth: the share that the audit's bounds should hold.
         cameras: all alike but in name, so each draw is another sample of the same windows.
         draws: how often.
         every: about one window in so many is drawn.
     """
-    truth = sum(seen for _, seen in windows) / len(windows)
     within = sampled = 0
     estimates, lows, highs = 0.0, 0.0, 0.0
     for draw in range(draws):
@@ -137,8 +141,11 @@ class _Camera:
         self._memories = Memories()
         self._looker = Looker(detector, StoredPictures(), lambda: 0)
 
-    def offer(self, number: int) -> None:
-        """A window begins; what is due is looked at before the next one."""
+    def offer(self, number: int, first: float) -> None:
+        """A window begins; what is due is looked at before the next one.
+
+        Told again when its first sample stands out, as a recorder does.
+        """
         window = self._film.window(number)
         self._numbers[window.start_us] = number
         before = self._film.complexity(number - 1) if number else 0.0
@@ -147,8 +154,13 @@ class _Camera:
             start_us=window.start_us, gop_us=window.start_us, complexity=before, bytes_before=0,
             codec="h264", durable=True,
         )  # fmt: skip
-        self._scheduler.offer(ref, Position(1, number + 1), window.start_us)
-        while (look := self._scheduler.take(window.start_us)) is not None:
+        self._tell(ref, window.start_us)
+        if 0 < before * ONSET < first:
+            self._tell(replace(ref, onset=first), window.start_us + _SAMPLED_US)
+
+    def _tell(self, ref: GopRef, now_us: int) -> None:
+        self._scheduler.offer(ref, Position(1, self._numbers[ref.start_us] + 1), now_us)
+        while (look := self._scheduler.take(now_us)) is not None:
             self._look(look)
 
     def _look(self, look: Look) -> None:
