@@ -35,6 +35,8 @@ def analyse(*, seconds: float, quality: bool, labels: Path | None, as_json: bool
     from kilocam.analyse import cache_directory, models_directory
     from kilocam.cli.bench.analyse import measure_analyse, scenes
 
+    if labels and not quality:
+        raise click.UsageError("--labels says what --quality is judged by; give both")
     if quality:
         from kilocam.cli.bench.quality.figures import as_json as as_object
         from kilocam.cli.bench.quality.figures import table
