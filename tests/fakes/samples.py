@@ -76,7 +76,10 @@ def _samples(number: int, track: FileTrack) -> tuple[Sample, ...]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Probed:
-    """One packet as ffprobe reads it; times in the stream's time base."""
+    """One packet as ffprobe reads it; times in the stream's time base.
+
+    `duration` is 0 where it knows none, as of the last packet of Opus.
+    """
 
     pts: int
     dts: int
@@ -94,7 +97,7 @@ def probe_packets(file: Path, stream: str = "v:0") -> list[Probed]:
         Probed(
             pts=int(p["pts"]),
             dts=int(p["dts"]),
-            duration=int(p["duration"]),
+            duration=int(p.get("duration", 0)),
             size=int(p["size"]),
             key="K" in p["flags"],
         )

@@ -16,6 +16,7 @@ from kilocam.analyse.errors import (
     Refused,
     WorkerError,
 )
+from kilocam.analyse.listening import Listening, ListeningOptions
 from kilocam.analyse.models import (
     DETECTOR,
     Manifest,
@@ -25,9 +26,19 @@ from kilocam.analyse.models import (
     models_directory,
 )
 from kilocam.analyse.pictures import Footage
-from kilocam.analyse.pool import PoolCounts, PoolOptions, WorkerPool, worker_command
+from kilocam.analyse.pool import (
+    ListenPool,
+    LookPool,
+    PoolCounts,
+    PoolOptions,
+    ReadPool,
+    worker_command,
+)
+from kilocam.analyse.reading import Reading, ReadingOptions
 from kilocam.analyse.results import (
     PIPELINE,
+    SPEECH,
+    TEXT,
     BoxAt,
     ObjectSeen,
     SkippedWindow,
@@ -37,7 +48,18 @@ from kilocam.analyse.results import (
     event_id,
 )
 from kilocam.analyse.scheduler import SchedulerOptions
-from kilocam.analyse.seams import FootageSource, Noted, Resume, WindowSink, WindowSource, Workers
+from kilocam.analyse.seams import (
+    Companion,
+    FootageSource,
+    Glance,
+    HearingSink,
+    Noted,
+    ReadingSink,
+    Resume,
+    WindowSink,
+    WindowSource,
+    Workers,
+)
 from kilocam.analyse.source import LEASES, BusWindows
 from kilocam.analyse.windows import Counts, Learnt
 
@@ -46,17 +68,26 @@ __all__ = [
     "KINDS",
     "LEASES",
     "PIPELINE",
+    "SPEECH",
+    "TEXT",
     "AnalyseError",
     "Analyst",
     "AnalystOptions",
     "AnalystStatus",
     "BoxAt",
     "BusWindows",
+    "Companion",
     "Counts",
     "Footage",
     "FootageError",
     "FootageSource",
+    "Glance",
+    "HearingSink",
     "Learnt",
+    "ListenPool",
+    "Listening",
+    "ListeningOptions",
+    "LookPool",
     "Manifest",
     "Model",
     "ModelError",
@@ -65,6 +96,10 @@ __all__ = [
     "ObjectSeen",
     "PoolCounts",
     "PoolOptions",
+    "ReadPool",
+    "Reading",
+    "ReadingOptions",
+    "ReadingSink",
     "Refused",
     "Resume",
     "SchedulerOptions",
@@ -75,7 +110,6 @@ __all__ = [
     "WindowSink",
     "WindowSource",
     "WorkerError",
-    "WorkerPool",
     "Workers",
     "cache_directory",
     "event_id",

@@ -6,7 +6,7 @@ What cannot be looked at is skipped with a reason. Nothing here ever touches rec
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -19,10 +19,18 @@ from kilocam.analyse.patience import FAILED, PASSING, Patience
 from kilocam.analyse.progress import Progress
 from kilocam.analyse.results import SkipReason, StageCount
 from kilocam.analyse.scheduler import Scheduler, SchedulerOptions
-from kilocam.analyse.seams import FootageSource, Resume, WindowSink, WindowSource, Workers
+from kilocam.analyse.seams import (
+    Companion,
+    FootageSource,
+    Glance,
+    Resume,
+    WindowSink,
+    WindowSource,
+    Workers,
+)
 from kilocam.analyse.windows import Counts, Lane, Learnt, Look, window_of
 from kilocam.bus import Asked, Granted, Position, Revoked
-from kilocam.core import CameraKey, Clock, GopRef
+from kilocam.core import CameraKey, Clock, GopRef, Session
 
 YOUNG_US = 4_000_000
 """A key frame older than this is not still on its way."""
@@ -78,6 +86,7 @@ class Analyst:
         options: AnalystOptions,
         clock: Clock,
         learnt: Mapping[CameraKey, Learnt] = MappingProxyType({}),
+        companions: Sequence[Companion] = (),
     ) -> None:
         self._source = source
         self._footage = footage
@@ -85,6 +94,7 @@ class Analyst:
         self._workers = workers
         self._options = options
         self._clock = clock
+        self._companions = companions
         self._scheduler = Scheduler(options.scheduler, learnt)
         self._memories = Memories()
         self._partitions: dict[int, Partition] = {}
@@ -164,6 +174,8 @@ class Analyst:
         self._scheduler.forget(partition)  # at once: no look at what is not ours any more
         self._memories.forget(partition)
         self._keeper.drop(partition)
+        for companion in self._companions:
+            companion.dropped(partition)
         if held is not None:
             held.reader.cancel()
             await asyncio.wait([held.reader])
@@ -233,25 +245,44 @@ class Analyst:
 
     async def _look(self, look: Look, held: Partition) -> None:
         try:
-            outcome = await self._see(look)
+            outcome, session = await self._see(look)
         except FootageError as error:
             self._keeper.give_up(look, SkipReason.UNREADABLE, error)
         except WorkerError as error:
             self._keeper.give_up(look, SkipReason.FAILED, error)
         else:
+            self._tell(look, outcome, session)
             await self._keeper.keep(look, outcome, held)
 
-    async def _see(self, look: Look) -> LookOutcome:
+    def _tell(self, look: Look, outcome: LookOutcome, session: Session) -> None:
+        glance = Glance(
+            key=look.key,
+            window=look.window,
+            gop_us=look.target.gop_us,
+            changed=outcome.findings.changed,
+            moving=outcome.found,
+            grey=outcome.grey,
+            session=session,
+        )
+        for companion in self._companions:
+            companion.looked(glance)
+
+    async def _see(self, look: Look) -> tuple[LookOutcome, Session]:
         """Read and look; a key frame that is not whole yet is waited for."""
         waits = self._options.late_key_s if look.lane is Lane.FRESH else ()
         for wait_s in waits:
             try:
-                return await self._workers.look(await self._task(look))
+                return await self._look_once(look)
             except FootageError:
                 if self._clock.wall_us() - look.target.start_us > YOUNG_US:
                     raise
             await asyncio.sleep(wait_s)
-        return await self._workers.look(await self._task(look))
+        return await self._look_once(look)
+
+    async def _look_once(self, look: Look) -> tuple[LookOutcome, Session]:
+        task = await self._task(look)
+        outcome = await self._workers.do(task)
+        return outcome, task.footage[-1][0]  # whoever found a picture was given footage
 
     async def _task(self, look: Look) -> LookTask:
         target, before = look.target, look.before

@@ -17,7 +17,7 @@ from enum import Enum, auto
 
 from kilocam.analyse.colours import Pixels, colours_of, is_monochrome
 from kilocam.analyse.detector import THRESHOLD, Box, Detector
-from kilocam.analyse.difference import HEIGHT, WIDTH, Background, compare
+from kilocam.analyse.difference import HEIGHT, WIDTH, Background, Grey, compare
 from kilocam.analyse.errors import FootageError
 from kilocam.analyse.pictures import Footage, Picture, PictureSource
 from kilocam.analyse.results import ObjectSeen, StageCount
@@ -76,6 +76,11 @@ class LookTask:
     footage: Footage
     memory: Memory
 
+    @property
+    def what(self) -> str:
+        """Camera and window."""
+        return f"camera {self.key}, window {self.window.start_us}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LookOutcome:
@@ -89,6 +94,8 @@ class LookOutcome:
     changed: bool
     found: bool
     """Something that moves."""
+    grey: Grey | None = None
+    """The window's key frame as the difference stage saw it."""
 
 
 class _Moment(Enum):
@@ -179,6 +186,7 @@ class _Run:
         self._background = task.memory.background
         self._detected_us = task.memory.detected_us
         self._changed: Box | None = None
+        self._grey: Grey | None = None
         # The rest of the window before goes on with what its key frame counted.
         self._stages: Stages = dict(self._before.stages) if self._before is not None else {}
         self._spent: Stages = {}
@@ -245,11 +253,12 @@ class _Run:
             stages=self._spent,
             changed=self._changed is not None,
             found=self.tracker.moving,
+            grey=self._grey,
         )
 
     def _compare(self, picture: Picture) -> bool:
         begun = self._stopwatch_ns()
-        grey = picture.grey(WIDTH, HEIGHT)
+        self._grey = grey = picture.grey(WIDTH, HEIGHT)
         change, self._background = compare(self._background, grey, picture.at_us)
         self._changed = change.box if change.changed else None
         self.count("difference", begun, seen=1, passed=int(change.changed))

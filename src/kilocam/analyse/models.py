@@ -7,12 +7,14 @@ at run time.
 import hashlib
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from kilocam.analyse.errors import ModelError
 
 DETECTOR = "ssdlite-mobilenet-v2"
+READER = "ppocr-v6-small"
+LISTENER = "whisper-tiny-en"
 MEND = "run tools/models.py to fetch it"
 
 
@@ -26,10 +28,12 @@ class Manifest:
     sha256: str
     licence: str
     source: str
-    input: tuple[int, ...]
-    """Shape of the one input, batch first."""
-    classes: dict[int, str]
+    input: tuple[int, ...] = ()
+    """Shape of the one input, batch first; empty: it has no such shape."""
+    classes: dict[int, str] = field(default_factory=dict)
     """Label of each score column that means something."""
+    others: dict[str, str] = field(default_factory=dict)
+    """More files that belong to it, each with its SHA-256."""
 
     def to_json(self) -> str:
         """The manifest as it stands in the folder."""
@@ -46,6 +50,7 @@ class Manifest:
             fields = json.loads(text)
             fields["input"] = tuple(fields["input"])
             fields["classes"] = {int(column): str(k) for column, k in fields["classes"].items()}
+            fields["others"] = dict(fields.get("others", {}))
             return cls(**fields)
         except (TypeError, KeyError, AttributeError) as error:
             raise ValueError(str(error)) from None
@@ -53,10 +58,15 @@ class Manifest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
-    """A manifest and the bytes of its network, checked against each other."""
+    """A manifest and its files, checked against each other when it was loaded."""
 
     manifest: Manifest
+    directory: Path
     network: bytes
+
+    def path(self, name: str) -> Path:
+        """Where one of its files is, for libraries that read files themselves."""
+        return self.directory / name
 
 
 def cache_directory() -> Path:
@@ -76,17 +86,23 @@ def load_model(name: str, directory: Path) -> Model:
         ModelError: it is missing, or its bytes are not those of its manifest; one line.
     """
     manifest = _manifest(name, directory / f"{name}.json")
-    file = directory / manifest.file
+    network = _checked(name, directory / manifest.file, manifest.sha256)
+    for other, sha256 in manifest.others.items():
+        _checked(name, directory / other, sha256)
+    return Model(manifest=manifest, directory=directory, network=network)
+
+
+def _checked(name: str, file: Path, sha256: str) -> bytes:
     try:
-        network = file.read_bytes()
+        content = file.read_bytes()
     except OSError as error:
         raise ModelError(f"model {name}: {file}: {error.strerror}; {MEND}") from None
-    if hashlib.sha256(network).hexdigest() != manifest.sha256:
+    if hashlib.sha256(content).hexdigest() != sha256:
         raise ModelError(
             f"model {name}: {file} is not the file its manifest names (SHA-256 differs); "
             f"delete it and {MEND}"
         )
-    return Model(manifest=manifest, network=network)
+    return content
 
 
 def _manifest(name: str, file: Path) -> Manifest:

@@ -1,7 +1,7 @@
-"""The worker processes: started, handed one look at a time, killed and replaced when they fail.
+"""The worker processes: started, handed one task at a time, killed and replaced when they fail.
 
-A worker is replaced after a number of looks, when it has grown too large, when it crashed and when
-a look took longer than its deadline (a frozen worker does). A look that a worker failed is tried
+A worker is replaced after a number of tasks, when it has grown too large, when it crashed and when
+a task took longer than its deadline (a frozen worker does). A task that a worker failed is tried
 once more by another; footage that cannot be decoded is no failure of the worker.
 """
 
@@ -13,11 +13,16 @@ from asyncio.subprocess import PIPE, Process
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import Generic, Self, TypeVar, cast
 
 from kilocam.analyse.errors import FootageError, ModelError, WorkerError
+from kilocam.analyse.lines import ReadOutcome, ReadTask
 from kilocam.analyse.look import LookOutcome, LookTask
-from kilocam.analyse.wire import Broken, Looked, Ready, Unreadable, read_answer, write_task
+from kilocam.analyse.utterances import ListenOutcome, ListenTask
+from kilocam.analyse.wire import Broken, Done, Ready, Task, Unreadable, read_answer, write_task
+
+Doing = TypeVar("Doing", bound=Task)
+Outcome = TypeVar("Outcome")
 
 ATTEMPTS = 2
 _GONE = (asyncio.IncompleteReadError, ConnectionError, EOFError)
@@ -31,9 +36,9 @@ class PoolOptions:
     """One a core."""
     start_s: float = 60.0
     """Loading models on a busy machine takes a while."""
-    look_s: float = 20.0
+    task_s: float = 20.0
     stop_s: float = 2.0
-    max_looks: int = 20_000
+    max_tasks: int = 20_000
     max_rss_bytes: int = 1024**3
 
 
@@ -47,13 +52,13 @@ class PoolCounts:
     recycled: int = 0
 
 
-def worker_command(models: Path) -> tuple[str, ...]:
-    """How to start a worker that finds its models in a folder."""
-    return (sys.executable, "-m", "kilocam.analyse.worker", str(models))
+def worker_command(models: Path, kind: str = "look") -> tuple[str, ...]:
+    """How to start a worker that finds its models in a folder; kinds are in `worker.py`."""
+    return (sys.executable, "-m", "kilocam.analyse.worker", kind, str(models))
 
 
-class WorkerPool:
-    """Runs looks in `options.workers` processes; an async context manager."""
+class WorkerPool(Generic[Doing, Outcome]):
+    """Runs tasks of one kind in `options.workers` processes; an async context manager."""
 
     def __init__(self, command: Sequence[str], options: PoolOptions | None = None) -> None:
         self.options = options or PoolOptions()
@@ -74,8 +79,8 @@ class WorkerPool:
         await asyncio.gather(*(worker.stop(self.options.stop_s) for worker in self._all))
         self._all.clear()
 
-    async def look(self, task: LookTask) -> LookOutcome:
-        """Look, waiting for a worker to be free.
+    async def do(self, task: Doing) -> Outcome:
+        """Have a task done, waiting for a worker to be free.
 
         Raises:
             FootageError: the footage cannot be decoded.
@@ -90,26 +95,27 @@ class WorkerPool:
                     raise
         raise AssertionError
 
-    async def _attempt(self, task: LookTask) -> LookOutcome:
+    async def _attempt(self, task: Doing) -> Outcome:
         async with self._places:
             worker = self._idle.pop() if self._idle else await self._start()
             try:
-                answer = await worker.exchange(task, self.options.look_s)
+                answer = await worker.exchange(task, self.options.task_s)
             except BaseException as error:
                 # Whatever happened, the worker may be in the middle of something: it goes.
                 await self._discard(worker, error)
                 raise
-            if isinstance(answer, Looked) and self._worn(worker, answer):
+            if isinstance(answer, Done) and self._worn(worker, answer):
                 await self._retire(worker)
             else:
                 self._idle.append(worker)
         if isinstance(answer, Unreadable):
             raise FootageError(answer.text)
-        return answer.outcome
+        # Pool and worker are started for the same kind of task, and of the same version.
+        return cast("Outcome", answer.outcome)
 
-    def _worn(self, worker: "_Worker", answer: Looked) -> bool:
+    def _worn(self, worker: "_Worker", answer: Done[object]) -> bool:
         too_large = answer.rss_bytes > self.options.max_rss_bytes
-        return too_large or worker.looks >= self.options.max_looks
+        return too_large or worker.tasks >= self.options.max_tasks
 
     async def _start(self) -> "_Worker":
         process = await asyncio.create_subprocess_exec(*self._command, stdin=PIPE, stdout=PIPE)
@@ -137,6 +143,11 @@ class WorkerPool:
         await worker.stop(self.options.stop_s)
 
 
+LookPool = WorkerPool[LookTask, LookOutcome]
+ReadPool = WorkerPool[ReadTask, ReadOutcome]
+ListenPool = WorkerPool[ListenTask, ListenOutcome]
+
+
 class _Overdue(WorkerError):
     """A worker did not answer in time."""
 
@@ -148,8 +159,8 @@ class _Worker:
         assert process.stdin is not None
         assert process.stdout is not None
         self._process = process
-        self._tasks, self._answers = process.stdin, process.stdout
-        self.looks = 0
+        self._input, self._answers = process.stdin, process.stdout
+        self.tasks = 0
 
     async def ready(self, deadline_s: float) -> None:
         """Wait until it has loaded its models."""
@@ -168,25 +179,25 @@ class _Worker:
             case _:
                 raise WorkerError(f"worker {self._process.pid}: said {answer!r} when it started")
 
-    async def exchange(self, task: LookTask, deadline_s: float) -> Looked | Unreadable:
+    async def exchange(self, task: Task, deadline_s: float) -> Done[object] | Unreadable:
         """One task, one answer."""
-        self.looks += 1
-        what = f"worker {self._process.pid}, camera {task.key}, window {task.window.start_us}"
+        self.tasks += 1
+        what = f"worker {self._process.pid}, {task.what}"
         try:
             async with asyncio.timeout(deadline_s):
-                await write_task(self._tasks, task)
+                await write_task(self._input, task)
                 answer = await read_answer(self._answers)
         except TimeoutError:
             raise _Overdue(f"{what}: no answer in {deadline_s:g} s") from None
         except _GONE:
             raise WorkerError(f"{what}: died") from None
-        if not isinstance(answer, Looked | Unreadable):
+        if not isinstance(answer, Done | Unreadable):
             raise WorkerError(f"{what}: answered {answer!r}")
         return answer
 
     async def stop(self, grace_s: float) -> None:
         """Close its input, wait a little, kill it; the process is gone when this returns."""
-        self._tasks.close()
+        self._input.close()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(grace_s):
                 await self._process.wait()
@@ -195,4 +206,4 @@ class _Worker:
                 self._process.kill()
             await self._process.wait()
         with contextlib.suppress(*_GONE):
-            await self._tasks.wait_closed()
+            await self._input.wait_closed()

@@ -51,7 +51,7 @@ class BoxAt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectSeen:
-    """What one window contributes to one event."""
+    """What one window contributes to one event: an object, a text, or something said."""
 
     event_id: str
     opens: bool
@@ -64,6 +64,8 @@ class ObjectSeen:
     """In order of time, at least one."""
     colours: tuple[str, ...] = ()
     """Its colours by all that was seen of it so far, the largest first; empty: none can be told."""
+    text: str = ""
+    """What was read or said; empty for an object."""
 
     @property
     def first_us(self) -> int:
@@ -132,9 +134,20 @@ class SkippedWindow:
     reason: SkipReason
 
 
-def event_id(key: CameraKey, window_start_us: int, ordinal: int) -> str:
-    """Id of the `ordinal`-th event that a window opens: the same on every run."""
-    name = f"{key}/{window_start_us}/{ordinal}"
+TEXT, SPEECH = "text", "speech"
+"""Labels of events that are no objects."""
+
+
+def event_id(key: CameraKey, window_start_us: int, ordinal: int, kind: str = "") -> str:
+    """Id of the `ordinal`-th event of a kind that a window opens: the same on every run.
+
+    Args:
+        key: the camera.
+        window_start_us: when the window begins; of speech, when it began.
+        ordinal: counts from 0.
+        kind: `TEXT`, `SPEECH`, or nothing for an object.
+    """
+    name = f"{key}/{window_start_us}/{ordinal}{kind}"
     return str(UUID(bytes=blake3(name.encode(), derive_key_context=_CONTEXT).digest(16)))
 
 

@@ -1,13 +1,18 @@
 """What analysis needs of others; a role's wiring hands it in."""
 
 from collections.abc import AsyncGenerator, Container, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
+from kilocam.analyse.difference import Grey
+from kilocam.analyse.ears import Kept
+from kilocam.analyse.lines import ReadOutcome, ReadTask
 from kilocam.analyse.look import LookOutcome, LookTask
 from kilocam.analyse.pictures import Footage
-from kilocam.analyse.results import SkippedWindow, WindowResult
+from kilocam.analyse.results import Box, ObjectSeen, SkippedWindow, WindowResult
+from kilocam.analyse.utterances import ListenOutcome, ListenTask
 from kilocam.bus import LeaseChange, Position
-from kilocam.core import CameraKey, GopRef
+from kilocam.core import CameraKey, GopRef, Session, Window
 
 
 class WindowSource(Protocol):
@@ -37,10 +42,114 @@ class FootageSource(Protocol):
 
 
 class Workers(Protocol):
-    """Whoever runs looks (`WorkerPool`)."""
+    """Whoever looks (a `WorkerPool`)."""
 
-    async def look(self, task: LookTask) -> LookOutcome:
+    async def do(self, task: LookTask) -> LookOutcome:
         """Look; raises `FootageError`, `WorkerError` or `ModelError`."""
+        ...
+
+
+class Readers(Protocol):
+    """Whoever reads (a `WorkerPool`)."""
+
+    async def do(self, task: ReadTask) -> ReadOutcome:
+        """Read; raises `FootageError`, `WorkerError` or `ModelError`."""
+        ...
+
+
+class ReadingSink(Protocol):
+    """Whoever keeps what was read (`insight` over Postgres)."""
+
+    async def read(self, window: Window, texts: Sequence[ObjectSeen]) -> None:
+        """In one transaction replace all that was read in a window.
+
+        Raises:
+            NotYet, Refused: it is not to be kept.
+        """
+        ...
+
+
+class Listeners(Protocol):
+    """Whoever listens (a `WorkerPool`)."""
+
+    async def do(self, task: ListenTask) -> ListenOutcome:
+        """Listen; raises `FootageError`, `WorkerError` or `ModelError`."""
+        ...
+
+
+class HearingSink(Protocol):
+    """Whoever keeps what was said, and how far each camera was listened to."""
+
+    async def stretches(self, key: CameraKey) -> Sequence[Kept]:
+        """What of a camera's sound is being listened to, in order of time.
+
+        Raises:
+            Refused: there is no place for it.
+        """
+        ...
+
+    async def begin(self, key: CameraKey, at_us: int) -> None:
+        """A live stretch from here on; the one before ends here and is caught up.
+
+        Raises:
+            Refused: there is no place for it.
+        """
+        ...
+
+    async def heard(
+        self,
+        key: CameraKey,
+        start_us: int,
+        from_us: int,
+        until_us: int,
+        said: Sequence[ObjectSeen],
+    ) -> bool:
+        """In one transaction: this was said in the stretch that began at `start_us`.
+
+        It is heard up to `until_us` now. False: it was heard beyond `from_us` before, and nothing
+        is kept.
+
+        Raises:
+            Refused: there is no place for it.
+        """
+        ...
+
+    async def silent(self, silences: Sequence[tuple[CameraKey, int, int]]) -> None:
+        """Stretches (camera, start) are heard up to here, and nothing was said."""
+        ...
+
+    async def drop(self, key: CameraKey) -> None:
+        """A camera's stretches that are heard to their end are done with."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Glance:
+    """What a look tells those who read and listen beside it."""
+
+    key: CameraKey
+    window: Window
+    gop_us: int
+    """Start of the GOP that the window lies in."""
+    changed: Box | None
+    """Around what differs from the scene's background."""
+    moving: bool
+    """Something that moves was found."""
+    grey: Grey | None
+    """The window's key frame, small."""
+    session: Session
+    """Whose tracks say what there is to be heard."""
+
+
+class Companion(Protocol):
+    """Follows the analyst's looks; must not wait."""
+
+    def looked(self, glance: Glance) -> None:
+        """A look was done."""
+        ...
+
+    def dropped(self, partition: int) -> None:
+        """A partition is not ours any more."""
         ...
 
 

@@ -8,9 +8,9 @@ import pickle
 import struct
 from asyncio import StreamReader, StreamWriter
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, Generic, Protocol, TypeVar
 
-from kilocam.analyse.look import LookOutcome, LookTask
+Outcome = TypeVar("Outcome")
 
 LENGTH = struct.Struct(">I")
 MAX_MESSAGE = 256 * 1024 * 1024
@@ -30,24 +30,30 @@ class Broken:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Looked:
-    """A look is done."""
+class Done(Generic[Outcome]):
+    """A task is done."""
 
-    outcome: LookOutcome
+    outcome: Outcome
     rss_bytes: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unreadable:
-    """The footage holds no picture that can be decoded; one line for a person."""
+    """The footage holds nothing that can be decoded; one line for a person."""
 
     text: str
 
 
-Answer = Ready | Broken | Looked | Unreadable
+class Task(Protocol):
+    """What a worker does at once; pickled, so all it needs is in it."""
+
+    @property
+    def what(self) -> str:
+        """Camera and time, for whoever reads that it failed."""
+        ...
 
 
-def encode(message: LookTask | Answer) -> bytes:
+def encode(message: object) -> bytes:
     """One message as bytes."""
     content = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
     if len(content) > MAX_MESSAGE:
@@ -55,7 +61,7 @@ def encode(message: LookTask | Answer) -> bytes:
     return LENGTH.pack(len(content)) + content
 
 
-def read_task(stream: BinaryIO) -> LookTask | None:
+def read_task(stream: BinaryIO) -> object:
     """The worker's next task; None when the parent has gone."""
     head = stream.read(LENGTH.size)
     if len(head) < LENGTH.size:
@@ -64,20 +70,18 @@ def read_task(stream: BinaryIO) -> LookTask | None:
     content = stream.read(length)
     if len(content) < length:
         return None
-    task = pickle.loads(content)  # noqa: S301 - see the module's docstring
-    assert isinstance(task, LookTask)
+    task: object = pickle.loads(content)  # noqa: S301 - see the module's docstring
     return task
 
 
-async def read_answer(stream: StreamReader) -> Answer:
+async def read_answer(stream: StreamReader) -> object:
     """A worker's next answer; `IncompleteReadError` when it has gone."""
     (length,) = LENGTH.unpack(await stream.readexactly(LENGTH.size))
-    answer = pickle.loads(await stream.readexactly(length))  # noqa: S301 - as above
-    assert isinstance(answer, Answer)
+    answer: object = pickle.loads(await stream.readexactly(length))  # noqa: S301 - as above
     return answer
 
 
-async def write_task(stream: StreamWriter, task: LookTask) -> None:
+async def write_task(stream: StreamWriter, task: Task) -> None:
     """Hand a task to a worker; `ConnectionResetError` when it has gone."""
     if stream.is_closing():  # uvloop would call this an error of ours
         raise ConnectionResetError("the worker has closed its pipe")

@@ -1,4 +1,4 @@
-"""A worker process: takes tasks from standard input, looks, writes answers to standard output.
+"""A worker process: takes tasks from standard input, does them, writes answers to standard output.
 
 It decodes foreign footage with native code, so it may crash, hang or grow; its parent kills and
 replaces it (`pool.py`). When the parent dies its input ends and so does it. It yields to recording:
@@ -9,46 +9,49 @@ import os
 import resource
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from kilocam.analyse.errors import AnalyseError, FootageError
-from kilocam.analyse.look import LookOutcome, LookTask
-from kilocam.analyse.wire import Answer, Broken, Looked, Ready, Unreadable, encode, read_task
+from kilocam.analyse.wire import Broken, Done, Outcome, Ready, Unreadable, encode, read_task
 
-NICENESS = 10
+NICENESS = {"look": 10, "read": 15, "listen": 15}
+"""By what a worker does: looks come before what takes long."""
 ADDRESS_SPACE = 6 * 1024**3
 """What a decoder gone wild may reserve before it fails instead of the machine."""
 _PAGE = resource.getpagesize()
 
 
 def serve(
-    make_look: Callable[[], Callable[[LookTask], LookOutcome]], tasks: BinaryIO, answers: BinaryIO
+    prepare: Callable[[], Callable[[Any], Outcome]], tasks: BinaryIO, answers: BinaryIO
 ) -> None:
-    """Answer tasks until there are no more; `make_look` loads what looking needs."""
+    """Answer tasks until there are no more; `prepare` loads what they need.
 
-    def answer(message: Answer) -> None:
+    `Any`: pool and worker are started for the same kind of task.
+    """
+
+    def answer(message: object) -> None:
         answers.write(encode(message))
         answers.flush()
 
     try:
-        look = make_look()
+        do = prepare()
     except AnalyseError as error:
         answer(Broken(text=str(error)))
         return
     answer(Ready())
     while (task := read_task(tasks)) is not None:
         try:
-            answer(Looked(outcome=look(task), rss_bytes=_rss_bytes()))
+            answer(Done(outcome=do(task), rss_bytes=_rss_bytes()))
         except FootageError as error:
             answer(Unreadable(text=str(error)))
 
 
-def restrain() -> tuple[BinaryIO, BinaryIO]:
+def restrain(kind: str = "look") -> tuple[BinaryIO, BinaryIO]:
     """Lower this process's claims; returns its two pipes, out of reach of stray prints."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business
-    os.nice(NICENESS)
+    os.nice(NICENESS[kind])
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE, ADDRESS_SPACE))
     tasks, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
@@ -60,20 +63,39 @@ def _rss_bytes() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * _PAGE
 
 
+def _look(models: Path) -> Callable[[Any], object]:
+    from kilocam.analyse.detector import Detector
+    from kilocam.analyse.look import Looker
+    from kilocam.analyse.models import DETECTOR, load_model
+    from kilocam.analyse.stored import StoredPictures
+
+    return Looker(Detector(load_model(DETECTOR, models)), StoredPictures()).look
+
+
+def _read(models: Path) -> Callable[[Any], object]:
+    from kilocam.analyse.models import READER, load_model
+    from kilocam.analyse.reader import Reader
+    from kilocam.analyse.stored import StoredPictures
+
+    return Reader(load_model(READER, models), StoredPictures()).read
+
+
+def _listen(models: Path) -> Callable[[Any], object]:
+    from kilocam.analyse.listener import Listener
+    from kilocam.analyse.models import LISTENER, load_model
+
+    return Listener(load_model(LISTENER, models)).listen
+
+
+Prepare = Callable[[Path], Callable[[Any], object]]
+_PREPARE: Mapping[str, Prepare] = {"look": _look, "read": _read, "listen": _listen}
+"""Each imports what it alone needs."""
+
+
 def main() -> None:
-    """`python -m kilocam.analyse.worker MODELS_DIRECTORY`."""
-    tasks, answers = restrain()
-    directory = Path(sys.argv[1])
-
-    def make_look() -> Callable[[LookTask], LookOutcome]:
-        from kilocam.analyse.detector import Detector
-        from kilocam.analyse.look import Looker
-        from kilocam.analyse.models import DETECTOR, load_model
-        from kilocam.analyse.stored import StoredPictures
-
-        return Looker(Detector(load_model(DETECTOR, directory)), StoredPictures()).look
-
-    serve(make_look, tasks, answers)
+    """`python -m kilocam.analyse.worker KIND MODELS_DIRECTORY`."""
+    kind, directory = sys.argv[1], Path(sys.argv[2])
+    serve(lambda: _PREPARE[kind](directory), *restrain(kind))
 
 
 if __name__ == "__main__":

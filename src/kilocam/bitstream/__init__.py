@@ -1,7 +1,7 @@
-"""What the bytes of H.264, H.265 and AAC mean, without decoding them.
+"""What the bytes of H.264, H.265, AAC and Opus mean, without decoding them.
 
-Owns: NAL units, parameter sets, slice headers, key frames, the quantiser, AAC headers, and the
-records MP4 wants of them.
+Owns: NAL units, parameter sets, slice headers, key frames, the quantiser, AAC and Opus headers,
+and the records MP4 wants of them.
 Never does: packets, files, input or output; it knows nothing else of ours.
 Start reading at: `nal.py`, then `sps.py`.
 """
@@ -42,6 +42,7 @@ from kilocam.bitstream.nal import (
     split_avcc,
     unescape,
 )
+from kilocam.bitstream.opus import opus_samples
 from kilocam.bitstream.pictures import (
     is_first_slice,
     is_idr,
@@ -91,6 +92,7 @@ __all__ = [
     "is_picture",
     "join_avcc",
     "nal_kind",
+    "opus_samples",
     "parse_adts",
     "parse_audio_config",
     "parse_avc_config",

@@ -130,7 +130,7 @@ def _address(data: DataDir) -> str:
 
 
 def _models(folder: Path) -> Finding:
-    found = sorted(file.stem for file in folder.glob("*.onnx"))
+    found = sorted(file.stem for file in folder.glob("*.json"))
     return Finding(
         name="models",
         ok=bool(found),

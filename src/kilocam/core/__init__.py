@@ -1,6 +1,7 @@
 """What several rooms share and none owns.
 
-Owns: ids, times, the clock, the base of all errors, settings and the values that cross rooms.
+Owns: ids, times, the clock, the base of all errors, settings, what a rule is, and the values that
+cross rooms.
 Never does: input or output beyond reading settings; anything only one room needs.
 Start reading at: `values.py`.
 """

@@ -60,7 +60,7 @@ class Insight:
         async with self._for(tenant) as transaction:
             rows = await transaction.fetch(
                 _sql("events"), tenant, *_bounds(wanted), wanted.text or None, *after,
-                _check_limit(limit) + 1,
+                list(wanted.zones) or None, _check_limit(limit) + 1,
             )  # fmt: skip
         events = tuple(read_event(row) for row in rows[:limit])
         return Page(items=events, next_cursor=_place(events[-1]) if len(rows) > limit else None)

@@ -73,36 +73,39 @@ on conflict (tenant, camera, hour, version, outcome) do update set
   last = greatest(window_count.last, excluded.last);
 
 -- name: drop_contributions
--- What a window added so far goes; gives the events that lose something.
-delete from contribution where tenant = $1 and camera = $2 and start = $3
+-- What a window added so far by one sense goes; gives the events that lose something.
+delete from contribution where tenant = $1 and camera = $2 and start = $3 and sense = $4
 returning event::text as id;
 
 -- name: put_contribution
 -- What a window adds to one event.
-insert into contribution (tenant, camera, start, event, label, still, first, last, best, score, box,
-  sights, colours)
-values ($1, $2, $3, $4::text::uuid, $5, $6, $7, $8, $9, $10, $11, $12, $13);
+insert into contribution (tenant, camera, start, sense, event, label, still, first, last, best, score,
+  box, sights, colours, text)
+values ($1, $2, $3, $4, $5::text::uuid, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15);
 
 -- name: drop_events
 -- Events that are about to be made again.
 delete from event where tenant = $1 and id = any($2::text[]::uuid[])
 returning id::text as id, start as start_us, ends as end_us, class as label, score, camera,
-  box, best as best_us, colours;
+  box, best as best_us, colours, text;
 
 -- name: fold_events
 -- Events out of their contributions: label, colours and stillness as last seen (or told), the
--- picture as best seen.
-insert into event (tenant, id, start, ends, camera, class, still, score, box, best, colours, words)
+-- picture as best seen, the text as best read.
+insert into event (tenant, id, start, ends, camera, class, still, score, box, best, colours, text,
+  words)
 select tenant, event, min(first), max(last), camera, (array_agg(label order by start desc))[1],
   (array_agg(still order by start desc))[1], max(score),
   (array_agg(box order by score desc, best))[1], (array_agg(best order by score desc, best))[1],
   coalesce((array_agg(colours order by start desc) filter (where colours <> ''))[1], ''),
+  (array_agg(text order by score desc, best))[1],
   concat_ws(' ', (array_agg(colours order by start desc) filter (where colours <> ''))[1],
-    (array_agg(label order by start desc))[1], camera)
+    (array_agg(label order by start desc))[1], camera,
+    nullif((array_agg(text order by score desc, best))[1], ''))
 from contribution where tenant = $1 and event = any($2::text[]::uuid[])
 group by tenant, event, camera
 returning id::text as id, start as start_us, ends as end_us, class as label, score, camera,
-  box, best as best_us, colours;
+  box, best as best_us, colours, text;
 
 -- name: tell
 -- What changed, to be published by control's relay.
@@ -138,18 +141,19 @@ where tenant = $1 and version = $3 and start >= $4 and camera in (
 -- name: events
 -- A page of events, newest first, after the last one of the page before.
 select id::text as id, start as start_us, ends as end_us, camera, class as label, still, score,
-  box, best as best_us, colours, changed from event
+  box, best as best_us, colours, text, zones, changed from event
 where tenant = $1 and ($2::text[] is null or camera = any($2))
   and ($3::text[] is null or class = any($3))
   and ($4::timestamptz is null or ends >= $4) and ($5::timestamptz is null or start < $5)
   and ($6::text is null or document @@ websearch_to_tsquery('english', $6))
   and ($7::timestamptz is null or (start, id) < ($7, $8::text::uuid))
-order by start desc, id desc limit $9;
+  and ($9::text[] is null or zones && $9)
+order by start desc, id desc limit $10;
 
 -- name: event
 -- One event.
 select id::text as id, start as start_us, ends as end_us, camera, class as label, still, score,
-  box, best as best_us, colours, changed from event
+  box, best as best_us, colours, text, zones, changed from event
 where tenant = $1 and id = $2::text::uuid order by start limit 1;
 
 -- name: sights
@@ -163,7 +167,7 @@ select pg_snapshot_xmin(pg_current_snapshot())::text::bigint;
 -- name: changes
 -- Events made or made again after a change, in the order of changes.
 select id::text as id, start as start_us, ends as end_us, camera, class as label, still, score,
-  box, best as best_us, colours, changed from event
+  box, best as best_us, colours, text, zones, changed from event
 where tenant = $1 and (changed, id) > ($2::bigint, $3::text::uuid)
   and changed < pg_snapshot_xmin(pg_current_snapshot())::text::bigint
 order by changed, id limit $4;
@@ -198,7 +202,7 @@ group by camera, stage order by camera, stage;
 -- The newest events that fit filters and, where words are all there is to go by, one of the words;
 -- with the words that each holds.
 select id::text as id, start as start_us, ends as end_us, camera, class as label, still, score,
-  box, best as best_us, colours, changed,
+  box, best as best_us, colours, text, zones, changed,
   array(select word from unnest($6::text[]) word
         where document @@ plainto_tsquery('english', word)) as matched
 from event
@@ -213,10 +217,10 @@ order by start desc limit $8;
 select word from unnest($1::text[]) word where numnode(plainto_tsquery('english', word)) > 0;
 
 -- name: search_like
--- The same for classes and cameras that are misspelt, among the newest events that fit the filters; pg_trgm.
+-- The same for classes, cameras and texts that are misspelt (or misread), among the newest events that fit the filters; pg_trgm.
 select *, '{}'::text[] as matched from (
   select id::text as id, start as start_us, ends as end_us, camera, class as label, still, score,
-    box, best as best_us, colours, changed
+    box, best as best_us, colours, text, zones, changed
   from event
   where tenant = $1 and ($2::text[] is null or camera = any($2))
     and ($3::text[] is null or class = any($3))
@@ -224,7 +228,7 @@ select *, '{}'::text[] as matched from (
   order by start desc limit $7
 ) newest
 where exists (select from unnest($6::text[]) word
-  where word_similarity(word, label || ' ' || camera) >= 0.5)
+  where word_similarity(word, concat_ws(' ', label, camera, text)) >= 0.5)
 order by start_us desc;
 
 -- name: has_trigrams
@@ -236,7 +240,36 @@ select exists (select from pg_extension where extname = 'pg_trgm');
 select drop_days(to_regclass($1), $2::text::date);
 
 -- name: has_day
--- Whether a day's partition was made, and the last migration's column: control has prepared the
+-- Whether a day's partition was made, and the last migration's table: control has prepared the
 -- database.
-select to_regclass($1) is not null and to_regclass('stage_count') is not null and exists (
-  select from pg_attribute where attrelid = to_regclass('contribution') and attname = 'colours');
+select to_regclass($1) is not null and to_regclass('stage_count') is not null;
+
+-- name: stretches
+-- Stretches of a camera's sound that are open.
+select start as start_us, until as until_us, ends as ends_us from hearing
+where tenant = $1 and camera = $2 order by start;
+
+-- name: end_stretch
+-- The live stretch ends here; what it has not come to is caught up.
+update hearing set ends = greatest(until, $3) where tenant = $1 and camera = $2 and ends is null;
+
+-- name: begin_stretch
+-- A new live stretch.
+insert into hearing (tenant, camera, start, until) values ($1, $2, $3, $3)
+on conflict (tenant, camera, start) do update set ends = null returning until;
+
+-- name: move_stretch
+-- A stretch was heard further, by whoever knows how far it was heard.
+update hearing set until = $5
+where tenant = $1 and camera = $2 and start = $3 and until <= $4 returning true;
+
+-- name: note_silence
+-- Stretches were heard further, and there was nothing in them.
+update hearing set until = each.until
+from unnest($2::text[], $3::timestamptz[], $4::timestamptz[]) each (camera, start, until)
+where hearing.tenant = $1 and hearing.camera = each.camera and hearing.start = each.start
+  and hearing.until < each.until;
+
+-- name: drop_stretches
+-- What ended and is heard needs no more attention.
+delete from hearing where tenant = $1 and camera = $2 and until >= ends;

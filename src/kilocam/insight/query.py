@@ -39,6 +39,8 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "backpack": ("backpack",),
     "suitcase": ("suitcase",),
     "handbag": ("handbag",),
+    "text": ("text",),
+    "speech": ("speech",),
 }
 """Classes that can be asked for by name, and the labels each of them stands for."""
 _SYNONYMS = {
@@ -50,8 +52,14 @@ _SYNONYMS = {
     "lorries": "truck", "coach": "bus", "ship": "boat", "bike": "bicycle", "cyclist": "cycle",
     "motorbike": "motorcycle", "moped": "motorcycle", "scooter": "motorcycle", "puppy": "dog",
     "kitten": "cat", "luggage": "suitcase", "rucksack": "backpack", "purse": "handbag",
-    "traffic": "vehicle",
+    "traffic": "vehicle", "said": "speech", "says": "speech", "say": "speech", "saying": "speech",
+    "spoke": "speech", "spoken": "speech", "heard": "speech", "sign": "text", "lettering": "text",
+    "plate": "text", "written": "text", "reads": "text",
 }  # fmt: skip
+_TOLD = ("speech", "text")
+SEEN_CLASSES = tuple(name for name in GROUPS if name not in _TOLD)
+"""Classes and groups of what was seen: those that rules may name."""
+_ANYBODY = ("somebody", "someone", "anybody", "anyone", "people")
 _SPELLINGS = {"gray": "grey"}
 _STOP_WORDS = """
     a an the at in on by of near to from with and or any all some is was were are there did do does
@@ -126,7 +134,10 @@ def parse_query(text: str, *, cameras: Sequence[str], now_us: int) -> Query:
     named, words = _cameras(words, cameras)
     labels: dict[str, None] = {}
     others: dict[str, None] = {}
+    said = any(_class(word) in _TOLD for word in words)
     for word in words:
+        if said and word in _ANYBODY:
+            continue  # "someone said" is no person to be seen
         known = _class(word)
         if known is not None:
             labels.update(dict.fromkeys(GROUPS[known]))

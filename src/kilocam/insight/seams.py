@@ -36,6 +36,8 @@ class ObjectSeen(Protocol):
     @property
     def still(self) -> bool: ...  # noqa: D102
     @property
+    def text(self) -> str: ...  # noqa: D102
+    @property
     def boxes(self) -> Sequence[BoxAt]:
         """In order of time, at least one."""
         ...

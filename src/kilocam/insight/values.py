@@ -47,7 +47,7 @@ class Cursor:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """One object while it could be followed."""
+    """One object while it could be followed; a text while it could be read; something said."""
 
     id: str
     camera: str
@@ -62,8 +62,12 @@ class Event:
     """Where the object is in it."""
     colours: tuple[str, ...]
     """Its colours, the largest first; empty: none could be told."""
+    text: str
+    """What was read or said; empty for an object."""
     still: bool
     """It had not moved for a while when it was last seen."""
+    zones: tuple[str, ...]
+    """Names of the zones it was in, by the rules as they were when it was last seen."""
     changed: Cursor
 
 
@@ -85,6 +89,8 @@ class EventFilter:
     from_us: int | None = None
     to_us: int | None = None
     text: str = ""
+    zones: tuple[str, ...] = ()
+    """Events that were in any of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,6 +177,7 @@ class EventChange:
     end_us: int
     best_us: int
     box: Box
+    text: str = ""
 
     @classmethod
     def from_body(cls, body: Mapping[str, Any]) -> "EventChange":
@@ -187,11 +194,13 @@ def read_event(row: Row) -> Event:
         camera=row["camera"],
         label=row["label"],
         colours=tuple(row["colours"].split()),
+        text=row["text"],
         score=row["score"],
         start_us=row["start_us"],
         end_us=row["end_us"],
         best_us=row["best_us"],
         box=(x, y, w, h),
         still=row["still"],
+        zones=tuple(row["zones"]),
         changed=Cursor(row["changed"], row["id"]),
     )

@@ -2,15 +2,16 @@
 
 Procedure of `write`: 1. hold the tenant's part of the partition; 2. note the window as looked at
 and move its count; 3. take away what it added before; 4. add what it adds now; 5. make the events
-that lost or gained something again from their contributions; 6. tell the outbox what changed; 7.
-commit. Events are folds of contributions, so any order of any number of writes gives the same rows.
+that lost or gained something again from their contributions; 6. tell the outbox what changed;
+7. apply the camera's rules to them (`hits.py`); 8. commit. Events are folds of contributions, so
+any order of any number of writes gives the same rows.
 """
 
 import logging
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import date
 from typing import TypeVar
 
@@ -23,23 +24,22 @@ from kilocam.database import (
     DatabaseUnavailable,
     NoPartition,
     Rejected,
-    Row,
     TookTooLong,
     Transaction,
     UnknownShard,
     UnknownTenant,
     load_queries,
 )
+from kilocam.insight.contributions import Sense, replace_contributions
 from kilocam.insight.days import day_of, possible_day
 from kilocam.insight.errors import NotYet, Refused
+from kilocam.insight.hits import RulesOf, judge
 from kilocam.insight.homes import Homes
-from kilocam.insight.seams import LookedWindow, ObjectSeen, OfferedWindow, SkippedWindow
-from kilocam.insight.values import LOOKED, ChangeKind, EventChange
+from kilocam.insight.seams import LookedWindow, OfferedWindow, SkippedWindow
+from kilocam.insight.values import LOOKED
 
 _log = logging.getLogger(__name__)
 
-TOPIC = "insights"
-"""The outbox's topics are `insights.<camera>`."""
 _NO_DATE = "its date is none that a clock shows"
 _RECENT_US = 70 * 60_000_000
 """The queue keeps windows for an hour: older ones are not offered again."""
@@ -61,9 +61,16 @@ class Settled:
 class Windows:
     """Keeps what analysis tells, for one version of its pipeline; safe to repeat."""
 
-    def __init__(self, database: Database, version: str, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        database: Database,
+        version: str,
+        clock: Clock | None = None,
+        rules_of: RulesOf | None = None,
+    ) -> None:
         self._database = database
         self._version = version
+        self._rules_of = rules_of
         self._clock = clock or SystemClock()
         self._homes = Homes(database, self._clock)
         self._members: set[tuple[int, str]] = set()
@@ -92,7 +99,11 @@ class Windows:
         try:
             async with self._of_partitions(tenant, [result]) as transaction:
                 await _note_looked(transaction, result)
-                await _replace(transaction, result)
+                touched = await replace_contributions(
+                    transaction, result.window, Sense.SEEN, result.objects
+                )
+                if self._rules_of is not None:
+                    await judge(transaction, self._rules_of, result.window, touched)
         except UnknownTenant:
             self._homes.without_tenant(tenant)
             self.homeless += 1
@@ -319,62 +330,6 @@ def _days(result: LookedWindow) -> set[date]:
     """The days on which an event may begin that a window adds to."""
     days = {possible_day(seen.boxes[0].at_us) for seen in result.objects}
     return {day for day in days if day is not None}
-
-
-async def _replace(transaction: Transaction, result: LookedWindow) -> None:
-    window = result.window
-    at = (window.tenant, window.camera, window.start_us)
-    lost = {row["id"] for row in await transaction.fetch(_sql("drop_contributions"), *at)}
-    touched = sorted(lost | {seen.event_id for seen in result.objects})
-    if not touched:
-        return
-    rows = [(*at, *_contribution(seen)) for seen in result.objects]
-    await transaction.execute_many(_sql("put_contribution"), rows)
-    before = await transaction.fetch(_sql("drop_events"), window.tenant, touched)
-    after = await transaction.fetch(_sql("fold_events"), window.tenant, touched)
-    if changes := _changes(window.tenant, before, after):
-        bodies = [asdict(change) for change in changes]
-        await transaction.execute(_sql("tell"), window.tenant, f"{TOPIC}.{window.camera}", bodies)
-
-
-def _contribution(seen: ObjectSeen) -> tuple[object, ...]:
-    best = seen.best
-    sights = [[each.at_us, each.score, each.box] for each in seen.boxes]
-    first_us, last_us = seen.boxes[0].at_us, seen.boxes[-1].at_us
-    return (
-        seen.event_id, seen.label, seen.still, first_us, last_us, best.at_us, best.score, best.box,
-        sights, " ".join(seen.colours),
-    )  # fmt: skip
-
-
-def _changes(tenant: str, before: Sequence[Row], after: Sequence[Row]) -> list[EventChange]:
-    """What happened to events between two states of them, in a fixed order."""
-    old = {row["id"]: row for row in before}
-    new = {row["id"]: row for row in after}
-    changes = []
-    for id_ in sorted({*old, *new}):
-        row = new.get(id_) or old[id_]
-        if new.get(id_) == old.get(id_):
-            continue  # A window written again: nothing is news.
-        kind = ChangeKind.OPENED if id_ not in old else ChangeKind.EXTENDED
-        changes.append(_change(tenant, row, kind if id_ in new else ChangeKind.WITHDRAWN))
-    return changes
-
-
-def _change(tenant: str, row: Row, kind: ChangeKind) -> EventChange:
-    x, y, w, h = row["box"]
-    return EventChange(
-        tenant=tenant,
-        camera=row["camera"],
-        event_id=row["id"],
-        kind=kind,
-        label=row["label"],
-        score=row["score"],
-        start_us=row["start_us"],
-        end_us=row["end_us"],
-        best_us=row["best_us"],
-        box=(x, y, w, h),
-    )
 
 
 def _sql(name: str) -> str:

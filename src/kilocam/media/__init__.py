@@ -1,4 +1,4 @@
-"""Codecs and containers: samples in, MP4 and pictures out; PyAV stays inside.
+"""Codecs and containers: samples in, MP4, pictures and sound out; PyAV stays inside.
 
 Owns: samples and their formats, fragmented and plain MP4, decoding, JPEG, reading and drawing
 test footage.
@@ -26,7 +26,7 @@ from kilocam.media.files import (
     open_media,
 )
 from kilocam.media.fmp4 import fragment, init_segment
-from kilocam.media.formats import h265_format, video_format
+from kilocam.media.formats import aac_format, h265_format, mp4_sound, sound_format, video_format
 from kilocam.media.mp4 import Mp4Writer
 from kilocam.media.pattern import (
     PatternSpec,
@@ -41,37 +41,51 @@ from kilocam.media.pattern import (
 from kilocam.media.samples import (
     AudioFormat,
     Format,
+    G711Format,
     H265Format,
     MediaTrack,
+    Mp4Sound,
+    OpusFormat,
     PictureFormat,
     Sample,
+    SoundFormat,
     VideoFormat,
     mime_type,
 )
+from kilocam.media.sound import SOUND_RATE, HeardSound, SoundDecoder, Waveform
 from kilocam.media.transcode import VideoEncoding
 
 __all__ = [
+    "SOUND_RATE",
     "AudioFormat",
     "DecodeError",
     "DecodedPicture",
     "FileSample",
     "FileTrack",
     "Format",
+    "G711Format",
     "H265Format",
+    "HeardSound",
     "KeyFrameDecoder",
     "MediaError",
     "MediaFile",
     "MediaTrack",
+    "Mp4Sound",
     "Mp4Writer",
+    "OpusFormat",
     "PatternSpec",
     "Picture",
     "PictureFormat",
     "Pixels",
     "Sample",
     "Sound",
+    "SoundDecoder",
+    "SoundFormat",
     "StillSpec",
     "VideoEncoding",
     "VideoFormat",
+    "Waveform",
+    "aac_format",
     "decode_all",
     "decode_pictures",
     "decode_until",
@@ -83,9 +97,11 @@ __all__ = [
     "h265_format",
     "init_segment",
     "mime_type",
+    "mp4_sound",
     "open_media",
     "pattern_media",
     "read_frame_number",
+    "sound_format",
     "still_media",
     "video_format",
     "write_frame_number",

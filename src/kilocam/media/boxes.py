@@ -6,7 +6,7 @@ Owns: packing of boxes, sample entries and the headers of tracks. Tables of samp
 
 import struct
 
-from kilocam.media.samples import AudioFormat, Format, MediaTrack, VideoFormat
+from kilocam.media.samples import AudioFormat, Format, MediaTrack, OpusFormat, VideoFormat
 
 MOVIE_TIMESCALE = 90_000
 _MATRIX = struct.pack(">9I", 0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000)
@@ -106,7 +106,13 @@ _DATA_INFORMATION = box(
 
 
 def _sample_entry(entry: Format) -> bytes:
-    return _avc_entry(entry) if isinstance(entry, VideoFormat) else _aac_entry(entry)
+    match entry:
+        case VideoFormat():
+            return _avc_entry(entry)
+        case AudioFormat():
+            return _aac_entry(entry)
+        case OpusFormat():
+            return _opus_entry(entry)
 
 
 def _avc_entry(entry: VideoFormat) -> bytes:
@@ -136,6 +142,16 @@ def _aac_entry(entry: AudioFormat) -> bytes:
         # 16.16 fixed point: rates of 64 kHz and over do not fit; the config has the truth.
         struct.pack(">I", (entry.sample_rate << 16) & 0xFFFFFFFF),
         full_box(b"esds", 0, 0, stream),
+    )
+
+
+def _opus_entry(entry: OpusFormat) -> bytes:
+    """`Opus` (Encapsulation of Opus in ISO BMFF, section 4.3.1)."""
+    return box(
+        b"Opus",
+        struct.pack(">6xH8xHHI", 1, 2, 16, 0),
+        struct.pack(">I", 48_000 << 16),
+        box(b"dOps", entry.config),
     )
 
 

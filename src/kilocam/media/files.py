@@ -1,9 +1,9 @@
 """Owns: reading a video file as samples, transcoding it once when it holds what no camera sends.
 
-A file that already holds H.264 or H.265 (and AAC) is demultiplexed as it is. Anything else, or a
-file for which an encoding is asked, is transcoded once to MP4; with a cache folder the result is
-kept there under a name made of the file's identity and the encoding, so that later starts only
-demultiplex.
+A file that already holds H.264 or H.265 (and AAC, G.711 or Opus) is demultiplexed as it is.
+Anything else, or a file for which an encoding is asked, is transcoded once to MP4; with a cache
+folder the result is kept there under a name made of the file's identity and the encoding, so that
+later starts only demultiplex.
 """
 
 import io
@@ -33,6 +33,7 @@ from kilocam.bitstream import (
     NalKind,
     h265_kind,
     nal_kind,
+    opus_samples,
     parse_avc_config,
     parse_h265_config,
     split_annex_b,
@@ -44,7 +45,17 @@ from kilocam.media.transcode import VideoEncoding, VideoWriter, add_aac, transco
 VIDEO_CLOCK = 90_000
 _CACHE_VERSION = 1
 _CODECS: dict[str, Literal["h264", "h265"]] = {"h264": "h264", "hevc": "h265"}
+_SOUNDS: dict[str, Literal["aac", "pcmu", "pcma", "opus"]] = {
+    "aac": "aac",
+    "pcm_mulaw": "pcmu",
+    "pcm_alaw": "pcma",
+    "opus": "opus",
+}
 """Names of ours for FFmpeg's."""
+_G711_FRAMES_S = 50
+"""20 ms of G.711 are a frame (RFC 3551 section 4.2), whatever the file holds together."""
+_ROUNDED_S = 0.005
+"""Times in a file may be rounded, to milliseconds in Matroska."""
 _SETS = frozenset({NalKind.SPS, NalKind.PPS})
 _SETS_H265 = frozenset({H265Kind.VPS, H265Kind.SPS, H265Kind.PPS})
 
@@ -54,11 +65,13 @@ Sound: TypeAlias = np.ndarray[tuple[int, ...], np.dtype[np.int16]]
 """Mono samples."""
 _Packet: TypeAlias = "Packet[Stream]"
 _Write: TypeAlias = Callable[[OutputContainer], None]
+_Timed: TypeAlias = Iterable[tuple[int, bytes]]
+"""Frames of sound, each with its time in ticks of its clock."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileSample:
-    """One access unit: the NAL units of a picture, or one AAC frame. Times in the track's clock."""
+    """The NAL units of a picture, or a frame of sound; times in the track's clock."""
 
     pts: int
     dts: int
@@ -70,7 +83,7 @@ class FileSample:
 class FileTrack:
     """One medium of a file; samples in decoding order, the file's first moment is time 0."""
 
-    codec: Literal["h264", "h265", "aac"]
+    codec: Literal["h264", "h265", "aac", "pcmu", "pcma", "opus"]
     clock_rate: int
     duration: int
     """Ticks from time 0 to the end of the last sample shown."""
@@ -100,7 +113,7 @@ class _Unsendable(Exception):
 def open_media(
     path: Path, *, cache: Path | None = None, encoding: VideoEncoding | None = None
 ) -> MediaFile:
-    """The H.264 or H.265 and AAC tracks of `path`, transcoded first if they are something else.
+    """The video and sound of `path`, transcoded first if a camera would not send them so.
 
     Args:
         path: any file FFmpeg can read.
@@ -242,10 +255,15 @@ def _demultiplex(source: Path | BinaryIO, name: str) -> MediaFile:
 def _check_sendable(video: VideoStream | None, audio: AudioStream | None) -> None:
     if video is not None and video.codec_context.name not in _CODECS:
         raise _Unsendable
-    if audio is not None and (
-        audio.codec_context.name != "aac" or not audio.codec_context.extradata
-    ):
-        raise _Unsendable
+    if audio is not None:
+        codec = _sound_codec(audio)
+        if codec is None or (codec == "aac" and not audio.codec_context.extradata):
+            raise _Unsendable
+
+
+def _sound_codec(audio: AudioStream) -> Literal["aac", "pcmu", "pcma", "opus"] | None:
+    # The codec's own name: one of several decoders has another.
+    return _SOUNDS.get(audio.codec_context.codec.canonical_name)
 
 
 def _packets(container: InputContainer, name: str) -> list[_Packet]:
@@ -253,9 +271,23 @@ def _packets(container: InputContainer, name: str) -> list[_Packet]:
         packets = [p for p in container.demux() if p.size]
     except av.FFmpegError as error:
         raise _unreadable(name, error.strerror or str(error)) from None
-    if any(p.pts is None or p.dts is None for p in packets if p.stream.type in ("video", "audio")):
+    sent = [p for p in packets if p.stream.type in ("video", "audio")]
+    for index in {p.stream_index for p in sent}:
+        _fill_decoding_times([p for p in sent if p.stream_index == index])
+    if any(p.pts is None or p.dts is None for p in sent):
         raise _Unsendable
     return packets
+
+
+def _fill_decoding_times(packets: list[_Packet]) -> None:
+    """Matroska has none; FFmpeg finds them, but not of the first packets of reordered pictures."""
+    known = next((n for n, p in enumerate(packets) if p.dts is not None), len(packets))
+    times = [p.dts for p in packets[known:] if p.dts is not None]
+    if len(times) < 2:
+        return
+    step = round(median(after - before for before, after in pairwise(times)))
+    for number, packet in enumerate(packets[:known]):
+        packet.dts = times[0] - (known - number) * step
 
 
 def _ticks(value: int | None, base: Fraction, origin: Fraction, rate: int) -> int:
@@ -295,25 +327,54 @@ def _video_track(stream: VideoStream, packets: list[_Packet], origin: Fraction) 
 
 
 def _audio_track(stream: AudioStream, packets: list[_Packet], origin: Fraction) -> FileTrack:
-    rate = stream.codec_context.sample_rate
-    samples = tuple(
-        FileSample(
-            pts=_ticks(p.pts, p.time_base, origin, rate),
-            dts=_ticks(p.dts, p.time_base, origin, rate),
-            key=True,
-            units=(bytes(p),),
-        )
+    codec = _sound_codec(stream)
+    assert codec is not None  # or the file would have been transcoded
+    rate, channels = stream.codec_context.sample_rate, stream.codec_context.layout.nb_channels
+    timed: _Timed = (
+        (_ticks(p.pts, p.time_base, origin, rate), bytes(p))
         for p in packets
         if p.stream_index == stream.index
     )
+    if codec == "opus":
+        timed = _evened(timed, opus_samples, rate)
+    elif codec != "aac":
+        timed = _cut(_evened(timed, lambda data: len(data) // channels, rate), rate, channels)
+    samples = tuple(FileSample(pts=at, dts=at, key=True, units=(data,)) for at, data in timed)
     return FileTrack(
-        codec="aac",
+        codec=codec,
         clock_rate=rate,
         duration=_duration(samples),
         samples=samples,
         config=bytes(stream.codec_context.extradata or b""),
-        channels=stream.codec_context.layout.nb_channels,
+        channels=channels,
     )
+
+
+def _evened(timed: _Timed, length: Callable[[bytes], int], rate: int) -> _Timed:
+    """Each frame where the one before ended, unless the file says clearly otherwise."""
+    due: int | None = None
+    for at, data in timed:
+        if due is None or abs(at - due) > _ROUNDED_S * rate:
+            due = at
+        yield due, data
+        due += length(data)
+
+
+def _cut(timed: _Timed, rate: int, channels: int) -> _Timed:
+    """G.711 as frames of 20 ms; what is left over before a hole is a shorter one."""
+    size = rate // _G711_FRAMES_S
+    start, kept = 0, b""
+    for at, data in timed:
+        if at != start + len(kept) // channels:
+            if kept:
+                yield start, kept
+            start, kept = at, b""
+        kept += data
+        while len(kept) >= size * channels:
+            yield start, kept[: size * channels]
+            start, kept = start + size, kept[size * channels :]
+    if kept:
+        yield start, kept
 
 
 def _duration(samples: tuple[FileSample, ...]) -> int:

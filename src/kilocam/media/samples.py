@@ -1,7 +1,8 @@
 """What goes into an MP4 and into a decoder: tracks, their formats, samples."""
 
+import struct
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +52,39 @@ class AudioFormat:
     channels: int
 
 
-Format: TypeAlias = VideoFormat | AudioFormat
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpusFormat:
+    """How Opus is decoded: packets tell all themselves, and their clock is always 48 kHz."""
+
+    @property
+    def config(self) -> bytes:
+        """Payload of `dOps` (Encapsulation of Opus in ISO BMFF, section 4.3.2).
+
+        Two channels, which RTP always has; nothing to skip, for it begins within a stream.
+        """
+        return struct.pack(">BBHIhB", 0, 2, 0, 48_000, 0, 0)
+
+    @property
+    def codec(self) -> str:
+        """RFC 6381 name."""
+        return "opus"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class G711Format:
+    """How G.711 is decoded."""
+
+    law: Literal["pcmu", "pcma"]
+    sample_rate: int
+    channels: int
+
+
+SoundFormat: TypeAlias = AudioFormat | OpusFormat | G711Format
+"""What sound can be decoded of."""
+Mp4Sound: TypeAlias = AudioFormat | OpusFormat
+"""What sound an MP4 of ours can hold."""
+Format: TypeAlias = VideoFormat | Mp4Sound
+"""What an MP4 of ours can hold."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +106,7 @@ class MediaTrack:
 class Sample:
     """One picture or one frame of sound; times in the track's timescale.
 
-    `data` is what stands in an MP4: NAL units behind four-byte lengths, or a bare AAC frame.
+    `data` is what stands in an MP4: NAL units behind four-byte lengths, or a bare frame of sound.
     `pts` may be before `dts` (a negative composition offset); FFmpeg reads all presentation times
     of a fragmented file with such samples as so much later, browsers read them as they are.
     """

@@ -8,18 +8,19 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 from kilocam.core import Session
-from kilocam.media import AudioFormat, Sample, VideoFormat
+from kilocam.media import Mp4Sound, Sample, VideoFormat
 from kilocam.playback.samples import SoundSamples, VideoSamples
-from kilocam.playback.sync import PERIOD_US, Sync, SyncFinder
+from kilocam.playback.sync import SyncFinder
 from kilocam.playback.tracks import (
     VIDEO_ID,
     format_of,
+    frame_length,
     playable,
     reorder_depth,
-    sound_frame_ticks,
     sound_of,
 )
 from kilocam.playback.units import Unit
+from kilocam.rtsp import SYNC_PERIOD_US, Sync
 
 _EARLY = 256
 """Frames of sound that wait for their run's first picture: 5 s."""
@@ -45,7 +46,7 @@ class Joiner:
         *,
         end_us: int,
         delay: int,
-        sound: AudioFormat | None,
+        sound: Mp4Sound | None,
         add_format: Callable[[VideoFormat], int] | None = None,
         origin_us: int | None = None,
         hold: bool = True,
@@ -113,7 +114,7 @@ class Joiner:
         self._shift = start - unit.unit.ts
         self._video = self._pictures(unit.session, entry)
         if tracks.sound is not None and sound_of(unit.session) == self._sound_format:
-            self._sound = SoundSamples(sound_frame_ticks(tracks.sound), hold=False)
+            self._sound = SoundSamples(frame_length(tracks.sound), hold=False)
         early, self._early = self._early, []
         for heard in early:
             yield from self._hear(heard)
@@ -148,7 +149,7 @@ class Joiner:
             yield from self._sound.push(unit.unit, time)
 
     def _sync_of(self, unit: Unit) -> Sync | None:
-        name = unit.run, unit.wall_us // PERIOD_US
+        name = unit.run, unit.wall_us // SYNC_PERIOD_US
         if name not in self._syncs:
             self._syncs[name] = self._sync.at(unit.session, unit.wall_us, self._end_us)
         return self._syncs[name]

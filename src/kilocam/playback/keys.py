@@ -145,7 +145,7 @@ class KeyIndex:
 
 
 def has_sound(session: Session, piece: Piece) -> bool:
-    """Whether a piece holds packets of the session's AAC track."""
+    """Whether a piece holds packets of the session's sound."""
     sound = playable(session).sound
     if sound is None:
         return False

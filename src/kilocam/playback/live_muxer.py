@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby, pairwise
 
 from kilocam.core import Piece, Session
-from kilocam.media import AudioFormat, Sample, VideoFormat, fragment, init_segment, mime_type
+from kilocam.media import Mp4Sound, Sample, VideoFormat, fragment, init_segment, mime_type
 from kilocam.playback.joining import Joiner
 from kilocam.playback.sync import SyncFinder
 from kilocam.playback.tracks import (
@@ -54,7 +54,7 @@ class LiveMuxer:
         self._sync = sync
         self._reader = UnitReader(decodable_only=True)
         self._joiner: Joiner | None = None
-        self._formats: tuple[VideoFormat, AudioFormat | None] | None = None
+        self._formats: tuple[VideoFormat, Mp4Sound | None] | None = None
         self._origin_us = 0
         self._heard = False
         self._sequence = 0
@@ -112,7 +112,7 @@ class LiveMuxer:
         formats = (entry, sound) if sound else (entry,)
         return [*out, LiveInit(mime=mime_type(formats), data=init)]
 
-    def _sound(self, key: Unit) -> AudioFormat | None:
+    def _sound(self, key: Unit) -> Mp4Sound | None:
         """The format of the sound, if there is any: an announced track that is silent stalls."""
         entry = sound_of(key.session)
         if entry is None:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from kilocam.media import AudioFormat, VideoFormat
+from kilocam.media import Mp4Sound, VideoFormat
 from kilocam.playback.errors import PlaybackError
 from kilocam.playback.keys import REACH_US, Key, KeyIndex
 from kilocam.playback.library import Library, Range
@@ -20,7 +20,7 @@ class Outline:
     """Up to where there is footage; no later than the range ends."""
     video: VideoFormat
     """The first one."""
-    sound: AudioFormat | None
+    sound: Mp4Sound | None
     delay: int
     """Enough for every format in the range."""
     video_rate: int

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from kilocam.core import CameraKey
-from kilocam.media import AudioFormat, VideoFormat
+from kilocam.media import Mp4Sound, VideoFormat
 from kilocam.playback.errors import NoSuchSegment
 from kilocam.playback.keys import REACH_US, Key, KeyIndex, Run, has_sound
 from kilocam.playback.source import FootageSource
@@ -59,7 +59,7 @@ class Segment:
 
     name: SegmentName
     video: VideoFormat
-    sound: AudioFormat | None
+    sound: Mp4Sound | None
     video_rate: int
     sound_rate: int
     follows: bool

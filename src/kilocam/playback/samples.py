@@ -6,6 +6,7 @@ session in which media time goes on.
 
 from bisect import insort
 from collections import deque
+from collections.abc import Callable
 
 from kilocam.bitstream import NalKind, join_avcc, nal_kind
 from kilocam.media import Sample, VideoFormat
@@ -115,28 +116,30 @@ class VideoSamples:
 
 
 class SoundSamples:
-    """AAC frames of one track; each lasts until the next, the last one its own length.
+    """Frames of sound of one track; each lasts until the next, the last one its own length.
 
     Args:
-        frame_ticks: how long a frame is.
+        length: tells how long a frame is.
         hold: wait for the next frame, so that holes are filled.
     """
 
-    def __init__(self, frame_ticks: int, *, format_index: int = 0, hold: bool = True) -> None:
-        self._frame_ticks = frame_ticks
+    def __init__(
+        self, length: Callable[[bytes], int], *, format_index: int = 0, hold: bool = True
+    ) -> None:
+        self._length = length
         self._format = format_index
         self._hold = hold
         self._held: tuple[bytes, int] | None = None
-        self._next = -(1 << 62)
+        self._before = -(1 << 62)
 
     def push(self, unit: AccessUnit, time: int) -> list[Sample]:
         """Take the next frame, which is heard at `time`; one before its turn is dropped."""
-        if time <= self._next - self._frame_ticks:
+        if time <= self._before:
             return []
         out: list[Sample] = []
-        self._next = time + self._frame_ticks
+        self._before = time
         if not self._hold:
-            return [self._sample(unit.units[0], time, self._frame_ticks)]
+            return [self._sample(unit.units[0], time, self._length(unit.units[0]))]
         if self._held is not None:
             data, start = self._held
             out.append(self._sample(data, start, time - start))
@@ -148,7 +151,7 @@ class SoundSamples:
         if self._held is None:
             return []
         (data, start), self._held = self._held, None
-        return [self._sample(data, start, max(self._frame_ticks, end - start))]
+        return [self._sample(data, start, max(self._length(data), end - start))]
 
     def _sample(self, data: bytes, time: int, duration: int) -> Sample:
         return Sample(

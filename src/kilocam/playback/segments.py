@@ -11,22 +11,21 @@ from collections.abc import Iterable, Iterator
 
 from kilocam.bitstream import BitstreamError, parse_avc_config
 from kilocam.core import CameraKey, Piece, Session
-from kilocam.media import Sample, fragment, init_segment, video_format
+from kilocam.media import Sample, fragment, init_segment, mp4_sound, video_format
 from kilocam.playback.capability import bytes_of, text_of
 from kilocam.playback.errors import NoSuchSegment
 from kilocam.playback.keys import key_ts
 from kilocam.playback.plan import Segment, SegmentName
 from kilocam.playback.samples import SoundSamples, VideoSamples
 from kilocam.playback.source import FootageSource, media_ts, pieces_break
-from kilocam.playback.sync import Sync, SyncFinder
+from kilocam.playback.sync import SyncFinder
 from kilocam.playback.tracks import (
     format_of,
+    frame_length,
     media_tracks,
     playable,
-    sound_format,
-    sound_frame_ticks,
 )
-from kilocam.rtsp import AccessUnit, StreamReader
+from kilocam.rtsp import AccessUnit, StreamReader, Sync
 
 _AROUND_US = 3_000_000
 """The pieces that hold a segment's first and last moment begin at most this far from them."""
@@ -52,7 +51,7 @@ def make_init(name: str) -> bytes:
     video_rate, video_text, sound_rate, sound_text = match.groups()
     try:
         video = video_format(parse_avc_config(bytes_of(video_text))[1])
-        sound = sound_format(bytes_of(sound_text)) if sound_text else None
+        sound = mp4_sound(bytes_of(sound_text)) if sound_text else None
     except (ValueError, BitstreamError):
         video = sound = None
     if video is None or not int(video_rate) or (sound_text and not (sound and int(sound_rate))):
@@ -125,7 +124,7 @@ def _sounds(session: Session, units: Iterable[AccessUnit], sync: Sync, end: int)
     tracks = playable(session)
     if tracks.sound is None:
         return []
-    made = SoundSamples(sound_frame_ticks(tracks.sound))
+    made = SoundSamples(frame_length(tracks.sound))
     samples: list[Sample] = []
     for unit in units:
         if unit.track == tracks.sound.index:

@@ -1,5 +1,6 @@
 """Which tracks of a session can be played, and how their samples are decoded."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -8,16 +9,25 @@ from kilocam.bitstream import (
     NalKind,
     Sps,
     nal_kind,
+    opus_samples,
     parse_audio_config,
     parse_avc_config,
     parse_sps,
 )
 from kilocam.core import Session, Track
-from kilocam.media import AudioFormat, MediaTrack, VideoFormat, video_format
+from kilocam.media import (
+    G711Format,
+    MediaTrack,
+    Mp4Sound,
+    VideoFormat,
+    sound_format,
+    video_format,
+)
 from kilocam.playback.errors import NotPlayable
 from kilocam.rtsp import AccessUnit, aac_config, sprop_parameter_sets
 
 VIDEO_ID, SOUND_ID = 1, 2
+_OPUS_USUAL = 960
 _SLOWEST_S = 0.2
 """Time between frames that is reckoned with where pictures are reordered: 5 frames a second."""
 
@@ -50,7 +60,7 @@ def playable(session: Session) -> Playable:
     for track in session.tracks:
         if track is video:
             continue
-        if sound is None and track.codec == "mpeg4-generic" and aac_config(track.fmtp):
+        if sound is None and _mp4_sound(track) is not None:
             sound = track
         else:
             left_out.append(
@@ -60,36 +70,40 @@ def playable(session: Session) -> Playable:
     return Playable(video=video, sound=sound, left_out=tuple(left_out))
 
 
-@lru_cache(maxsize=256)
-def sound_format(config: bytes) -> AudioFormat | None:
-    """The format of AAC with this AudioSpecificConfig; None when it cannot be read."""
-    try:
-        parsed = parse_audio_config(config)
-    except BitstreamError:
-        return None
-    return AudioFormat(
-        config=config,
-        codec=parsed.codec_string,
-        sample_rate=parsed.sample_rate,
-        channels=parsed.channels,
-    )
-
-
 def format_of(session: Session, key: AccessUnit) -> VideoFormat | None:
     """The format of a key frame: its own parameter sets, else those of the session's SDP."""
     return video_format(key.parameter_sets or sprop_parameter_sets(playable(session).video.fmtp))
 
 
-def sound_frame_ticks(sound: Track) -> int:
-    """Ticks of one AAC frame of a track."""
+def frame_length(sound: Track) -> Callable[[bytes], int]:
+    """Tells how many ticks a frame of a playable track of sound lasts."""
+    if sound.codec == "opus":
+        return _opus_ticks
     config = parse_audio_config(aac_config(sound.fmtp))
-    return round(config.frame_samples * sound.clock_rate / config.sample_rate)
+    ticks = round(config.frame_samples * sound.clock_rate / config.sample_rate)
+    return lambda _: ticks
 
 
-def sound_of(session: Session) -> AudioFormat | None:
-    """The format of a session's AAC track, if it has one."""
+def _opus_ticks(packet: bytes) -> int:
+    """What is no Opus packet is kept too, and lasts as long as most of them."""
+    try:
+        return opus_samples(packet)
+    except BitstreamError:
+        return _OPUS_USUAL
+
+
+def sound_of(session: Session) -> Mp4Sound | None:
+    """The format of a session's sound, if it has any that can be played."""
     sound = playable(session).sound
-    return sound_format(aac_config(sound.fmtp)) if sound is not None else None
+    return _mp4_sound(sound) if sound is not None else None
+
+
+def _mp4_sound(track: Track) -> Mp4Sound | None:
+    """The format of a track that an MP4 of ours can hold as it is; browsers play no G.711 in it."""
+    entry = sound_format(
+        track.codec, rate=track.clock_rate, channels=track.channels, config=aac_config(track.fmtp)
+    )
+    return None if isinstance(entry, G711Format) else entry
 
 
 @lru_cache(maxsize=1024)
@@ -110,7 +124,7 @@ def decoding_delay(entry: VideoFormat, clock_rate: int) -> int:
 
 
 def media_tracks(
-    video: VideoFormat, sound: AudioFormat | None, *, video_rate: int, sound_rate: int
+    video: VideoFormat, sound: Mp4Sound | None, *, video_rate: int, sound_rate: int
 ) -> tuple[MediaTrack, ...]:
     """The tracks of an MP4 with these formats."""
     tracks = [MediaTrack(id=VIDEO_ID, timescale=video_rate, formats=(video,))]

@@ -36,7 +36,7 @@ class UnitReader:
 
     Args:
         decodable_only: leave out what a decoder cannot use.
-        sound: read the AAC track, too.
+        sound: read the track of sound, too.
     """
 
     def __init__(self, *, decodable_only: bool, sound: bool = True) -> None:

@@ -44,11 +44,14 @@ from kilocam.rtsp.server import (
     TornDown,
 )
 from kilocam.rtsp.streamreader import SenderClock, StreamReader, depacketizer_for
+from kilocam.rtsp.sync import SYNC_PERIOD_US, SYNC_WINDOW_US, Sync, measure_sync
 from kilocam.rtsp.url import CameraUrl, Credentials, parse_url
 
 __all__ = [
     "H265_SPROPS",
     "NEED_DATA",
+    "SYNC_PERIOD_US",
+    "SYNC_WINDOW_US",
     "AccessUnit",
     "CameraUrl",
     "Credentials",
@@ -82,6 +85,7 @@ __all__ = [
     "ServerQuirk",
     "Skipped",
     "StreamReader",
+    "Sync",
     "TimestampUnwrapper",
     "TornDown",
     "UnitKind",
@@ -94,6 +98,7 @@ __all__ = [
     "h265_parameter_sets",
     "has_decoding_order_numbers",
     "is_key_start",
+    "measure_sync",
     "packetize_aac",
     "packetize_h264",
     "packetize_h265",

@@ -17,8 +17,14 @@ class UnitKind(StrEnum):
     """The same, of H.265."""
     AAC = "aac"
     """One bare AAC frame."""
+    PCMU = "pcmu"
+    """G.711 of the µ-law, a byte for each sample."""
+    PCMA = "pcma"
+    """The same, of the A-law."""
+    OPUS = "opus"
+    """One Opus packet."""
     RAW = "raw"
-    """One RTP payload of a codec without a depacketiser, G.711 among them."""
+    """One RTP payload of a codec without a depacketiser."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

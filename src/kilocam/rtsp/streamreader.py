@@ -3,20 +3,23 @@
 Payloads are whole RTP and RTCP packets in arrival order, framed as in RFC 2326 section 10.12.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
-from kilocam.rtsp.depacketize import AccessUnit, Depacketizer, RawDepacketizer
+from kilocam.rtsp.depacketize import AccessUnit, Depacketizer, RawDepacketizer, UnitKind
 from kilocam.rtsp.depacketize_aac import AacDepacketizer
 from kilocam.rtsp.depacketize_h264 import H264Depacketizer
 from kilocam.rtsp.depacketize_h265 import H265Depacketizer, has_decoding_order_numbers
+from kilocam.rtsp.depacketize_sound import SoundDepacketizer
 from kilocam.rtsp.rtcp import parse_sender_reports
 from kilocam.rtsp.rtp import RtpPacket, SequenceTracker, TimestampUnwrapper, parse_rtp
 
 _FRAME_HEADER = 4
 _UNKNOWN_LOSS = 1 << 16
 """Stands for a loss of unknown size."""
+_SOUND = frozenset({UnitKind.PCMU, UnitKind.PCMA, UnitKind.OPUS})
+"""Codecs of which each packet stands alone, named as in SDP."""
 
 
 class TrackLike(Protocol):
@@ -69,6 +72,8 @@ def depacketizer_for(track: TrackLike) -> Depacketizer:
         return H265Depacketizer(track.index, track.fmtp)
     if track.codec == "mpeg4-generic" and track.clock_rate > 0:
         return AacDepacketizer(track.index, track.fmtp, track.clock_rate)
+    if track.codec in _SOUND:
+        return SoundDepacketizer(track.index, UnitKind(track.codec))
     return RawDepacketizer(track.index, key=track.media != "video")
 
 
@@ -77,9 +82,9 @@ class _TrackState:
 
     __slots__ = ("depacketizer", "matched", "order", "report", "skipping", "times", "track")
 
-    def __init__(self, track: TrackLike, *, skipping: bool) -> None:
+    def __init__(self, track: TrackLike, depacketizer: Depacketizer, *, skipping: bool) -> None:
         self.track = track
-        self.depacketizer = depacketizer_for(track)
+        self.depacketizer = depacketizer
         self.order = SequenceTracker()
         self.times = TimestampUnwrapper()
         self.report: SenderClock | None = None
@@ -100,10 +105,17 @@ class StreamReader:
         tracks: of the session.
         decodable_only: give out only what a decoder can use: begin each track at a key frame, and
             after damage go on at the next one. Otherwise everything comes, damage marked.
+        depacketize: chooses how a track is read.
     """
 
-    def __init__(self, tracks: Iterable[TrackLike], *, decodable_only: bool = False) -> None:
-        states = [_TrackState(track, skipping=decodable_only) for track in tracks]
+    def __init__(
+        self,
+        tracks: Iterable[TrackLike],
+        *,
+        decodable_only: bool = False,
+        depacketize: Callable[[TrackLike], Depacketizer] = depacketizer_for,
+    ) -> None:
+        states = [_TrackState(t, depacketize(t), skipping=decodable_only) for t in tracks]
         self._states = {state.track.index: state for state in states}
         self._rtp = {state.track.rtp_channel: state for state in states}
         self._rtcp = {state.track.rtcp_channel: state for state in states}

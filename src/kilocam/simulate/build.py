@@ -19,6 +19,7 @@ from kilocam.simulate.content import Content, ContentTrack, RawBlock
 from kilocam.simulate.errors import SimulateError
 
 _VIDEO_TYPE, _AUDIO_TYPE = 96, 97
+_STATIC_TYPES = {"pcmu": 0, "pcma": 8}
 _SPS, _PPS = 7, 8
 _MARKER = 0x80
 
@@ -128,16 +129,27 @@ def _sound_packets(
     for sample in audio.samples:
         ticks = sample.pts - start * rate // clock
         if 0 <= ticks < length * rate // clock:
-            payloads = packetize_aac(sample.units[0])
-            packets.append((ticks / rate, _rtp(payloads, _AUDIO_TYPE, track, ticks)))
+            packets.append((ticks / rate, _frame_packets(sample.units[0], audio, track, ticks)))
     return packets
 
 
-def _rtp(
-    payloads: Sequence[bytes], payload_type: int, track: int, ticks: int
+def _frame_packets(
+    frame: bytes, audio: FileTrack, track: int, ticks: int
 ) -> list[tuple[int, int, bytes]]:
-    """RTP packets whose sequence number, timestamp and SSRC are stamped later."""
-    last = len(payloads) - 1
+    if audio.codec == "aac":
+        return _rtp(packetize_aac(frame), _AUDIO_TYPE, track, ticks)
+    # A packet each; with these codecs the marker says that silence ended, and there is none.
+    return _rtp([frame], _sound_type(audio), track, ticks, marked=False)
+
+
+def _rtp(
+    payloads: Sequence[bytes], payload_type: int, track: int, ticks: int, *, marked: bool = True
+) -> list[tuple[int, int, bytes]]:
+    """RTP packets whose sequence number, timestamp and SSRC are stamped later.
+
+    The last one is marked, if any.
+    """
+    last = len(payloads) - 1 if marked else -1
     return [
         (track, ticks, bytes((0x80, payload_type | (_MARKER if at == last else 0))) + bytes(10) + p)
         for at, p in enumerate(payloads)
@@ -179,19 +191,30 @@ def _base64(units: Iterable[bytes]) -> str:
 
 
 def _audio_medium(audio: FileTrack) -> ContentTrack:
-    return ContentTrack(
-        media="audio",
-        codec="mpeg4-generic",
-        payload_type=_AUDIO_TYPE,
-        clock_rate=audio.clock_rate,
-        channels=audio.channels,
-        fmtp=(
+    fmtp, channels = "", audio.channels
+    if audio.codec == "aac":
+        fmtp = (
             "streamtype=5; profile-level-id=1; mode=AAC-hbr; sizelength=13; indexlength=3; "
             f"indexdeltalength=3; config={audio.config.hex().upper()}"
-        ),
+        )
+    elif audio.codec == "opus":  # always 2 in the rtpmap (RFC 7587 section 7)
+        fmtp, channels = f"sprop-stereo={int(audio.channels > 1)}", 2
+    return ContentTrack(
+        media="audio",
+        codec="mpeg4-generic" if audio.codec == "aac" else audio.codec,
+        payload_type=_sound_type(audio),
+        clock_rate=audio.clock_rate,
+        channels=channels,
+        fmtp=fmtp,
         packets=0,
         octets=0,
     )
+
+
+def _sound_type(audio: FileTrack) -> int:
+    """The static payload type of G.711 where it has one (RFC 3551 section 6)."""
+    usual = (audio.clock_rate, audio.channels) == (8000, 1)
+    return _STATIC_TYPES.get(audio.codec, _AUDIO_TYPE) if usual else _AUDIO_TYPE
 
 
 def _us(ticks: int, clock_rate: int) -> int:

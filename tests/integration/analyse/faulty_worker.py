@@ -36,11 +36,11 @@ def look(task: LookTask) -> LookOutcome:
     )
 
 
-def make_look() -> Callable[[LookTask], LookOutcome]:
+def prepare() -> Callable[[LookTask], LookOutcome]:
     if ONCE.name == "no-model":
         raise ModelError("model eye: it is not there; run tools/models.py to fetch it")
     return look
 
 
 if __name__ == "__main__":
-    serve(make_look, *restrain())
+    serve(prepare, *restrain())

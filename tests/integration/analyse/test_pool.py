@@ -15,7 +15,7 @@ from tests.fakes.stored_footage import T0, Recording
 from kilocam.analyse.errors import FootageError, ModelError, WorkerError
 from kilocam.analyse.look import LookTask, Memory
 from kilocam.analyse.models import models_directory
-from kilocam.analyse.pool import PoolOptions, WorkerPool, worker_command
+from kilocam.analyse.pool import LookPool, PoolOptions, worker_command
 from kilocam.core import CameraKey, Window
 
 FAULTY = Path(__file__).with_name("faulty_worker.py")
@@ -33,14 +33,14 @@ def _task(camera: str) -> LookTask:
 
 
 @asynccontextmanager
-async def _pool(tmp_path: Path, options: PoolOptions | None = None) -> AsyncIterator[WorkerPool]:
+async def _pool(tmp_path: Path, options: PoolOptions | None = None) -> AsyncIterator[LookPool]:
     command = (sys.executable, str(FAULTY), str(tmp_path / "once"))
-    async with WorkerPool(command, options or PoolOptions(workers=1)) as pool:
+    async with LookPool(command, options or PoolOptions(workers=1)) as pool:
         yield pool
 
 
-async def _pid(pool: WorkerPool, camera: str = "fine") -> int:
-    return (await pool.look(_task(camera))).memory.detected_us
+async def _pid(pool: LookPool, camera: str = "fine") -> int:
+    return (await pool.do(_task(camera))).memory.detected_us
 
 
 def _gone(pid: int) -> bool:
@@ -120,7 +120,7 @@ async def test_a_look_that_crashes_twice_fails_and_the_next_camera_is_looked_at(
 @pytest.mark.parametrize("how", ["freeze", "hang"])
 @pytest.mark.asyncio
 async def test_a_look_beyond_its_deadline_kills_its_worker(tmp_path: Path, how: str) -> None:
-    async with _pool(tmp_path, PoolOptions(workers=1, look_s=0.2)) as pool:
+    async with _pool(tmp_path, PoolOptions(workers=1, task_s=0.2)) as pool:
         before = await _pid(pool)
         with pytest.raises(WorkerError, match=r"no answer in 0\.2 s"):
             await _pid(pool, how)
@@ -139,7 +139,7 @@ async def test_footage_that_cannot_be_read_harms_no_worker(tmp_path: Path) -> No
 
 @pytest.mark.asyncio
 async def test_a_worker_is_replaced_after_its_looks(tmp_path: Path) -> None:
-    async with _pool(tmp_path, PoolOptions(workers=1, max_looks=2)) as pool:
+    async with _pool(tmp_path, PoolOptions(workers=1, max_tasks=2)) as pool:
         pids = [await _pid(pool) for _ in range(4)]
     assert pids[0] == pids[1]
     assert pids[2] == pids[3]
@@ -168,7 +168,7 @@ async def test_a_look_that_is_cancelled_frees_its_place(tmp_path: Path) -> None:
 async def test_a_missing_model_is_told_when_the_pool_starts() -> None:
     command = (sys.executable, str(FAULTY), "no-model")
     with pytest.raises(ModelError, match=r"model eye: it is not there; run tools/models\.py"):
-        async with WorkerPool(command, PoolOptions(workers=1)):
+        async with LookPool(command, PoolOptions(workers=1)):
             raise AssertionError
 
 
@@ -184,13 +184,13 @@ async def test_a_real_worker_looks_at_a_real_street(busy: Recording) -> None:
         memory=Memory(),
     )
     command = worker_command(models_directory())
-    async with WorkerPool(command, PoolOptions(workers=1)) as pool:
-        outcome = await pool.look(task)
+    async with LookPool(command, PoolOptions(workers=1)) as pool:
+        outcome = await pool.do(task)
     assert sum(each.label == "person" for each in outcome.findings.objects) >= 3
 
 
 @pytest.mark.asyncio
 async def test_a_real_worker_without_its_model_says_so(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"No such file or directory; run tools/models\.py"):
-        async with WorkerPool(worker_command(tmp_path), PoolOptions(workers=1)):
+        async with LookPool(worker_command(tmp_path), PoolOptions(workers=1)):
             raise AssertionError

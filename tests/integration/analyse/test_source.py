@@ -16,12 +16,12 @@ from kilocam.analyse import (
     AnalystOptions,
     BusWindows,
     Footage,
+    LookPool,
     Noted,
     PoolOptions,
     SchedulerOptions,
     SkippedWindow,
     WindowResult,
-    WorkerPool,
     models_directory,
     worker_command,
 )
@@ -112,7 +112,7 @@ def _ref(key: CameraKey, start_us: int) -> GopRef:
 
 @asynccontextmanager
 async def _analyst(
-    server: Server, book: Book, camera: Recording, clock: Slow, pool: WorkerPool
+    server: Server, book: Book, camera: Recording, clock: Slow, pool: LookPool
 ) -> AsyncIterator[Analyst]:
     bus = Bus(server.target, SCHEMAS, name="analyst")
     leases = bus.leases(LEASES, holder="analyst", ttl_s=2.0)
@@ -149,7 +149,7 @@ async def test_events_of_a_street_go_on_over_windows_and_a_restart_doubles_none(
     book, clock, key = Book(), Slow(), busy.key
     command = worker_command(models_directory())
     async with (
-        WorkerPool(command, PoolOptions(workers=1)) as pool,
+        LookPool(command, PoolOptions(workers=1)) as pool,
         Bus(server.target, SCHEMAS, name="recorder") as recorder,
     ):
         await recorder.wait_connected(20)

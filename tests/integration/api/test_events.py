@@ -4,7 +4,7 @@ import asyncio
 import json
 import socket
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ from tests.integration.insight.made import (
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from kilocam.analyse import SkipReason, StageCount
+from kilocam.analyse import BoxAt, SkipReason, StageCount
 from kilocam.api import Catalogue, KnownCameras, RateLimit
 from kilocam.api.app import PROBLEMS
 from kilocam.api.identity import COOKIE, Identity
@@ -195,8 +195,8 @@ async def test_search_answers_with_footage(house: House) -> None:
             "/v1/search", json={"query": "truck", "classes": ["person"], "cameras": ["gate"]}
         )
     assert set(found) == {
-        "score", "kind", "camera", "start", "end", "title", "box", "event_id", "snapshot_url",
-        "clip_url",
+        "score", "kind", "camera", "start", "end", "title", "text", "box", "event_id",
+        "snapshot_url", "clip_url",
     }  # fmt: skip
     assert answer.json()["unmatched"] == ["wooden"]
     assert found["box"] == [0.1, 0.2, 0.25, 0.5]
@@ -204,6 +204,22 @@ async def test_search_answers_with_footage(house: House) -> None:
         "event", "white and blue truck at gate", "gate",
     )  # fmt: skip
     assert nothing.json()["items"] == []
+
+
+async def test_what_was_said_is_found_and_told_as_such(house: House) -> None:
+    everywhere = BoxAt(at_us=T0 + 8 * S, box=(0.0, 0.0, 1.0, 1.0), score=0.8)
+    words = replace(seen(4, 4, label="speech"), text="there is a fire", boxes=(everywhere,))
+    await house.windows.write(looked(4, words))
+    async with house.client() as client:
+        answer = await client.post("/v1/search", json={"query": "someone said fire"})
+        [event] = (await client.get("/v1/events?class=speech")).json()["items"]
+    [found] = answer.json()["items"]
+    assert (found["kind"], found["title"], found["text"]) == (
+        "speech", 'speech "there is a fire" at gate', ["there is a fire"],
+    )  # fmt: skip
+    assert (event["class"], event["text"], event["box"]) == (
+        "speech", ["there is a fire"], [0, 0, 1, 1],
+    )  # fmt: skip
 
 
 async def test_the_account_of_looks_is_exact(house: House) -> None:

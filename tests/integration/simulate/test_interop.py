@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.fakes.sounds import Codec, film_with_sound, pitch
 
 from kilocam.media import MediaFile, PatternSpec, pattern_media, read_frame_number
 from kilocam.rtsp import Credentials
@@ -81,6 +82,59 @@ async def test_ffprobe_decodes_h265_without_complaint(tmp_path: Path) -> None:
     (video,) = json.loads(out)["streams"]
     assert (video["codec_name"], video["width"], video["height"]) == ("hevc", 320, 240)
     assert int(video["nb_read_frames"]) > 20
+
+
+SOUNDS: list[tuple[Codec, int, str, str]] = [
+    ("pcmu", 8_000, "pcm_mulaw", "rtppcmudepay"),
+    ("pcma", 8_000, "pcm_alaw", "rtppcmadepay"),
+    ("opus", 48_000, "opus", "rtpopusdepay"),
+]
+
+
+@pytest.mark.parametrize(("codec", "rate", "name", "_depay"), SOUNDS)
+async def test_ffmpeg_hears_g711_and_opus_without_complaint(
+    tmp_path: Path, codec: Codec, rate: int, name: str, _depay: str
+) -> None:
+    file = film_with_sound(tmp_path / "street.mov" if codec != "opus" else tmp_path / "street.mp4",
+                           codec, rate)  # fmt: skip
+    async with Simulator(SimulatedFleet(groups=[Group(source=file, count=1)])) as simulator:
+        told, errors = await run(
+            *("ffprobe", "-v", "warning", "-rtsp_transport", "tcp", "-of", "json"),
+            *("-show_streams", simulator.url(0)),
+        )
+        assert errors == ""
+        out, errors = await run(
+            *("ffmpeg", "-v", "warning", "-rtsp_transport", "tcp", "-i", simulator.url(0)),
+            *("-map", "0:a", "-t", "4", "-ac", "1", "-ar", "16000", "-f", "f32le", "-"),
+        )
+    assert errors == ""
+    video, audio = json.loads(told)["streams"]
+    assert video["codec_name"] == "h264"
+    assert (audio["codec_name"], audio["sample_rate"]) == (name, str(rate))
+    heard = np.frombuffer(out, np.float32)
+    assert len(heard) >= 3.8 * 16_000
+    # The loop is half silence, half tone, and playing begins anywhere in it.
+    loud = np.abs(heard) > 0.2
+    assert 0.25 < loud.mean() < 0.45
+    edges = np.flatnonzero(np.diff(np.convolve(loud, np.ones(160), "same") > 0))
+    begins = edges[0] if loud[: edges[0]].mean() < 0.5 else edges[1]
+    assert abs(pitch(heard[begins + 800 : begins + 16_000]) - 1000) < 5
+
+
+@pytest.mark.parametrize(("codec", "rate", "_name", "depay"), SOUNDS)
+async def test_gstreamer_hears_g711_and_opus(
+    tmp_path: Path, codec: Codec, rate: int, _name: str, depay: str
+) -> None:
+    file = film_with_sound(tmp_path / "street.mov" if codec != "opus" else tmp_path / "street.mp4",
+                           codec, rate)  # fmt: skip
+    async with Simulator(SimulatedFleet(groups=[Group(source=file, count=1)])) as simulator:
+        _, errors = await run(
+            *("gst-launch-1.0", "-q", "rtspsrc", "name=source"),
+            *(f"location={simulator.url(0)}", "protocols=tcp", "source."),
+            *("!", "application/x-rtp,media=audio", "!", depay, "!", "decodebin", "!"),
+            *("identity", "eos-after=100", "!", "fakesink"),
+        )
+    assert "from element" not in errors
 
 
 async def test_pictures_decoded_by_ffmpeg_carry_the_numbers_of_the_ledger(

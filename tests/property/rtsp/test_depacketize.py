@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kilocam.core import Track
-from kilocam.rtsp.depacketize import Depacketizer
+from kilocam.rtsp.depacketize import Depacketizer, UnitKind
 from kilocam.rtsp.depacketize_aac import AacDepacketizer, aac_config
 from kilocam.rtsp.depacketize_h264 import H264Depacketizer, is_key_start, sprop_parameter_sets
 from kilocam.rtsp.depacketize_h265 import (
@@ -21,6 +21,7 @@ from kilocam.rtsp.depacketize_h265 import (
     h265_parameter_sets,
     has_decoding_order_numbers,
 )
+from kilocam.rtsp.depacketize_sound import SoundDepacketizer
 from kilocam.rtsp.packetize import packetize_aac, packetize_h264, packetize_h265
 from kilocam.rtsp.rtcp import parse_sender_reports
 from kilocam.rtsp.rtp import RtpPacket, SequenceTracker, build_rtp, parse_rtp
@@ -181,6 +182,40 @@ def test_aac_frames_come_out_as_they_went_in(frames: list[bytes], size: int) -> 
     ]
 
 
+g711 = st.binary(min_size=1, max_size=400)
+opus = st.builds(
+    lambda config, body: bytes((config << 3,)) + body, st.integers(0, 31), st.binary(max_size=400)
+)
+speech = st.sampled_from(["pcmu", "pcma"]).flatmap(
+    lambda codec: st.tuples(st.just(codec), st.lists(g711, max_size=12))
+) | st.tuples(st.just("opus"), st.lists(opus, max_size=12))
+
+
+@given(speech, st.data())
+def test_sound_in_single_packets_comes_out_as_it_went_in_whatever_is_lost(
+    speech: tuple[str, list[bytes]], data: st.DataObject
+) -> None:
+    codec, bodies = speech
+    track = replace(AUDIO, codec=codec, fmtp="")
+    kept = data.draw(st.lists(st.booleans(), min_size=len(bodies), max_size=len(bodies)))
+    cuts = set(data.draw(st.lists(st.integers(0, len(bodies)), max_size=4)))
+    sent = [RtpPacket(97, False, (65_530 + n) & 0xFFFF, (2**32 - 960 + n * 320) & 0xFFFFFFFF, 7,
+                      body) for n, body in enumerate(bodies)]  # fmt: skip
+    reader, waiting, units = StreamReader([track]), b"", []
+    for number, (packet, keep) in enumerate(zip(sent, kept, strict=True)):
+        if number in cuts:
+            units += reader.feed(waiting)
+            waiting = b""
+        waiting += _framed(packet, 2) if keep else b""
+    units += reader.feed(waiting) + reader.flush()
+    first = 2**32 if True not in kept or kept.index(True) < 3 else 0  # where reading began
+    assert [(u.ts, u.kind, u.units, u.damaged) for u in units] == [
+        (first - 960 + n * 320, UnitKind(codec), (body,), False)
+        for n, (body, keep) in enumerate(zip(bodies, kept, strict=True))
+        if keep
+    ]
+
+
 payloads = st.binary(max_size=40) | st.builds(
     lambda head, body: bytes(head) + body,
     st.sampled_from(
@@ -216,7 +251,9 @@ def test_depacketisers_take_anything_and_keep_their_bounds(
 ) -> None:
     video = H264Depacketizer(0, max_bytes=bound)
     newer = H265Depacketizer(0, max_bytes=bound)
-    readers: list[Depacketizer] = [video, newer, AacDepacketizer(1, "", 8000)]
+    readers: list[Depacketizer] = [video, newer, AacDepacketizer(1, "", 8000),
+                                   SoundDepacketizer(1, UnitKind.OPUS),
+                                   SoundDepacketizer(1, UnitKind.PCMU)]  # fmt: skip
     for reader in readers:
         units = []
         for payload, ts, marker, lost in sequence:
@@ -232,12 +269,12 @@ def test_depacketisers_take_anything_and_keep_their_bounds(
     lambda channel, body: b"$" + bytes((channel,)) + len(body).to_bytes(2, "big") + body,
     st.integers(0, 4), st.binary(max_size=40).map(lambda tail: b"\x80\x60" + tail)), max_size=8),
     st.none() | st.integers(-(2**40), 2**40), st.booleans(),
-    st.sampled_from([VIDEO, H265]))  # fmt: skip
+    st.sampled_from([VIDEO, H265]), st.sampled_from(["mpeg4-generic", "pcmu", "opus"]))  # fmt: skip
 @settings(max_examples=200)
 def test_a_reader_takes_any_payload(
-    parts: list[bytes], media_ts: int | None, discontinuity: bool, video: Track
+    parts: list[bytes], media_ts: int | None, discontinuity: bool, video: Track, codec: str
 ) -> None:
-    reader = StreamReader([video, AUDIO])
+    reader = StreamReader([video, replace(AUDIO, codec=codec)])
     for part in parts:
         reader.feed(part, media_ts, discontinuity=discontinuity)
     reader.feed(b"".join(parts))

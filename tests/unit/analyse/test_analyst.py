@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import pytest
+from tests.fakes import pieces as made
 
 from kilocam.analyse.analyst import Analyst, AnalystOptions
 from kilocam.analyse.errors import FootageError, ModelError, NotYet, Refused, WorkerError
@@ -14,7 +15,7 @@ from kilocam.analyse.look import SAMPLE_US, SPARE_US, Findings, LookOutcome, Loo
 from kilocam.analyse.pictures import Footage
 from kilocam.analyse.results import SkippedWindow, SkipReason, StageCount, WindowResult
 from kilocam.analyse.scheduler import SchedulerOptions
-from kilocam.analyse.seams import Noted
+from kilocam.analyse.seams import Glance, Noted
 from kilocam.bus import Asked, BusUnavailable, Granted, LeaseChange, Position, Revoked
 from kilocam.core import CameraKey, GopRef, SystemClock, now_us
 
@@ -93,7 +94,7 @@ class Shelf:
         if self.failures:
             self.failures -= 1
             raise ConnectionRefusedError("the recorder is away")
-        return ()
+        return ((made.session(key), made.piece(key, wall_us=from_us, keyed=True)),)
 
 
 class Crew:
@@ -106,7 +107,7 @@ class Crew:
         self.gate = asyncio.Event()
         self.gate.set()
 
-    async def look(self, task: LookTask) -> LookOutcome:
+    async def do(self, task: LookTask) -> LookOutcome:
         self.tasks.append(task)
         await self.gate.wait()
         if (error := self.error(task)) is not None:
@@ -195,11 +196,26 @@ class Book:
         return [result.window.start_us for result in self.written]
 
 
+class Beside:
+    """A `Companion` that remembers."""
+
+    def __init__(self) -> None:
+        self.glances: list[Glance] = []
+        self.gone: list[int] = []
+
+    def looked(self, glance: Glance) -> None:
+        self.glances.append(glance)
+
+    def dropped(self, partition: int) -> None:
+        self.gone.append(partition)
+
+
 class Stage:
     """An analyst and everything around it."""
 
     def __init__(self, keeper: KeeperOptions) -> None:
         self.queue, self.shelf, self.crew, self.book = Queue(), Shelf(), Crew(), Book()
+        self.beside = Beside()
         options = AnalystOptions(
             scheduler=SchedulerOptions(lookers=1, deepen_within_us=120 * S),
             late_key_s=(0.001, 0.001, 0.001),
@@ -214,6 +230,7 @@ class Stage:
             workers=self.crew,
             options=options,
             clock=SystemClock(),
+            companions=(self.beside,),
         )
 
     def grant(self, partition: int = HOME) -> None:
@@ -254,6 +271,20 @@ async def test_an_offered_window_is_looked_at_written_and_settled() -> None:
         assert start < to_us <= start + S
         counts = stage.analyst.status().cameras[GATE]
         assert (counts.offered, counts.looked, counts.pending) == (1, 1, 0)
+
+
+async def test_those_beside_are_told_of_looks_and_of_partitions_that_go() -> None:
+    async with _running() as stage:
+        stage.grant()
+        start = stage.queue.offer()
+        await stage.until(lambda: bool(stage.book.written))
+        [glance] = stage.beside.glances
+        assert (glance.key, glance.window.start_us, glance.gop_us) == (GATE, start, start)
+        assert (glance.changed, glance.moving) == (None, False)
+        assert glance.session.camera == GATE.camera
+        stage.beside.gone.clear()
+        stage.queue.changes.put_nowait(Revoked(HOME, 1))
+        await stage.until(lambda: stage.beside.gone == [HOME])
 
 
 async def test_windows_of_partitions_that_are_not_ours_are_left_alone() -> None:

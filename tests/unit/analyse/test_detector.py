@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -72,4 +74,4 @@ def test_a_network_that_is_none_is_refused_in_one_line() -> None:
         input=(1, 300, 300, 3), classes={0: "person"},
     )  # fmt: skip
     with pytest.raises(ModelError, match=r"model junk: ONNX Runtime refuses it .*tools/models.py"):
-        Detector(Model(manifest=manifest, network=b"junk"))
+        Detector(Model(manifest=manifest, directory=Path(), network=b"junk"))

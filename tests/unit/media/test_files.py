@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from av.audio.stream import AudioStream
 from av.video.stream import VideoStream
+from tests.fakes.sounds import Codec, film_with_sound
 
 from kilocam.core import ConfigError
 from kilocam.media.files import decode_pictures, encode_media, open_media
@@ -154,6 +155,66 @@ def test_a_file_with_sound_only_has_no_video(tmp_path: Path) -> None:
     assert media.video is None
     assert media.audio is not None
     assert media.audio.duration == pytest.approx(96_000, abs=3 * 1024)
+
+
+@pytest.mark.parametrize("kind", ["mov", "avi"])
+@pytest.mark.parametrize("codec", ["pcmu", "pcma"])
+def test_g711_in_a_file_is_passed_through_in_frames_of_20_ms(
+    tmp_path: Path, codec: Codec, kind: str
+) -> None:
+    path = film_with_sound(tmp_path / f"street.{kind}", codec, 8_000)
+    media = open_media(path)
+    assert media.video is not None
+    assert media.audio is not None
+    sound = media.audio
+    assert (sound.codec, sound.clock_rate, sound.channels) == (codec, 8_000, 1)
+    assert [sample.pts for sample in sound.samples] == [160 * n for n in range(200)]
+    assert {len(sample.units[0]) for sample in sound.samples} == {160}
+    assert sound.duration == 32_000
+    with av.open(str(path)) as container:
+        sent = b"".join(bytes(packet) for packet in container.demux(audio=0))
+    assert b"".join(sample.units[0] for sample in sound.samples) == sent
+
+
+@pytest.mark.parametrize("kind", ["mp4", "mkv"])
+def test_opus_in_a_file_is_passed_through_packet_by_packet(tmp_path: Path, kind: str) -> None:
+    path = film_with_sound(tmp_path / f"street.{kind}", "opus", 48_000)
+    sound = open_media(path).audio
+    assert sound is not None
+    assert (sound.codec, sound.clock_rate, sound.channels) == ("opus", 48_000, 1)
+    assert [sample.pts for sample in sound.samples] == [960 * n for n in range(201)]
+    with av.open(str(path)) as container:
+        sent = [bytes(packet) for packet in container.demux(audio=0) if packet.size]
+    assert [sample.units for sample in sound.samples] == [(data,) for data in sent]
+
+
+def test_reordered_pictures_in_matroska_are_passed_through_with_decoding_times(
+    tmp_path: Path,
+) -> None:
+    media = open_media(film_with_sound(tmp_path / "street.mkv", "opus", 48_000, b_frames=2))
+    assert media.audio is not None
+    assert media.audio.codec == "opus"
+    assert media.video is not None
+    samples = media.video.samples
+    assert [sample.dts for sample in samples] == [samples[0].dts + 9_000 * n for n in range(40)]
+    assert any(sample.pts > sample.dts + 9_000 for sample in samples)
+    assert all(sample.pts >= sample.dts for sample in samples)
+    assert sorted(s.pts - samples[0].pts for s in samples) == [9_000 * n for n in range(40)]
+
+
+def test_g711_alone_is_passed_through_and_its_last_frame_may_be_short(tmp_path: Path) -> None:
+    path = tmp_path / "voice.wav"
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("pcm_alaw", rate=8_000)
+        assert isinstance(stream, AudioStream)
+        stream.codec_context.layout = "mono"
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 1000), np.int16), "s16", "mono")
+        frame.sample_rate = 8_000
+        out.mux(stream.encode(frame))
+    media = open_media(path)
+    assert media.video is None
+    assert media.audio is not None
+    assert [len(s.units[0]) for s in media.audio.samples] == [160] * 6 + [40]
 
 
 def test_pictures_can_be_read_back(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """Stored payloads to access units: several tracks, cut anywhere, joined anywhere."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 import av
@@ -12,6 +12,7 @@ from kilocam.core import Track
 from kilocam.rtsp.depacketize import AccessUnit, UnitKind
 from kilocam.rtsp.packetize import packetize_aac, packetize_h264
 from kilocam.rtsp.rtp import RtpPacket, build_rtp
+from kilocam.rtsp.sdp import parse_sdp
 from kilocam.rtsp.streamreader import StreamReader
 from kilocam.simulate.reports import sender_report
 
@@ -148,10 +149,30 @@ def test_sound_and_pictures_are_read_side_by_side(film: Film) -> None:
     assert [unit.ts for unit in sound] == [n * 1024 for n in range(36)]
     assert sound[5].units == (b"\x01" + b"\x05" * 60,)
     assert [unit.parameter_sets for unit in sound[:2]] == [(b"\x14\x08",), ()]
-    raw = [unit for unit in units if unit.track == 2]
-    assert [(unit.ts, unit.units, unit.kind) for unit in raw] == [
-        (n * 320, (bytes((n,)) * 320,), UnitKind.RAW) for n in range(36)
+    pcm = [unit for unit in units if unit.track == 2]
+    assert [(unit.ts, unit.units, unit.kind) for unit in pcm] == [
+        (n * 320, (bytes((n,)) * 320,), UnitKind.PCMU) for n in range(36)
     ]
+
+
+@pytest.mark.parametrize(
+    ("medium", "kind"),
+    [
+        (b"m=audio 0 RTP/AVP 0", UnitKind.PCMU),
+        (b"m=audio 0 RTP/AVP 8", UnitKind.PCMA),
+        (b"m=audio 0 RTP/AVP 97\na=rtpmap:97 PCMA/16000", UnitKind.PCMA),
+        (b"m=audio 0 RTP/AVP 97\na=rtpmap:97 OPUS/48000/2", UnitKind.OPUS),
+        (b"m=audio 0 RTP/AVP 97\na=rtpmap:97 G726-32/8000", UnitKind.RAW),
+    ],
+)
+def test_the_sdp_tells_the_kind_of_sound(medium: bytes, kind: UnitKind) -> None:
+    (told,) = parse_sdp(medium).media
+    track = replace(
+        PCMU, codec=told.codec, payload_type=told.payload_type, clock_rate=told.clock_rate
+    )
+    frames = Camera().send(4, told.payload_type, [b"\xf8sound"], 960)
+    (unit,) = StreamReader([track]).feed(b"".join(frames))
+    assert (unit.kind, unit.units, unit.ts) == (kind, (b"\xf8sound",), 960)
 
 
 def test_a_missing_packet_marks_its_unit_and_no_other(film: Film) -> None:

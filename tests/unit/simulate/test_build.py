@@ -1,5 +1,7 @@
 from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
+from typing import Literal
 
 import pytest
 
@@ -13,7 +15,7 @@ from kilocam.media import (
     draw_pattern,
     encode_media,
 )
-from kilocam.rtsp import SdpMedia, StreamReader, frame, parse_sdp
+from kilocam.rtsp import SdpMedia, StreamReader, UnitKind, frame, parse_sdp
 from kilocam.simulate.build import build_content, describe
 from kilocam.simulate.content import Block, stamp
 from kilocam.simulate.errors import SimulateError
@@ -32,6 +34,21 @@ def video_track(times: list[tuple[int, int]]) -> FileTrack:
         duration=max(pts for pts, _ in times) + 9_000,
         samples=samples,
         parameter_sets=(b"\x67\x42\x00\x1e", b"\x68\xce"),
+    )
+
+
+def speech_track(codec: Literal["pcmu", "pcma", "opus"], rate: int, channels: int) -> FileTrack:
+    length = rate // 50
+    samples = tuple(
+        FileSample(pts=length * n, dts=length * n, key=True, units=(bytes((0xF8, n)) * 80,))
+        for n in range(5)
+    )
+    return FileTrack(
+        codec=codec,
+        clock_rate=rate,
+        duration=5 * length,
+        samples=samples,
+        channels=channels,
     )
 
 
@@ -143,6 +160,35 @@ def test_sound_alone_sets_its_own_pace() -> None:
     assert [block.due_us for block in content.blocks] == [0, 21_333, 42_667]
     assert content.loop_start_ticks(0, 2) == 2 * 3 * 1024
     assert content.picture_at(5) is None
+
+
+@pytest.mark.parametrize(
+    ("codec", "rate", "channels", "told"),
+    [
+        ("pcmu", 8_000, 1, (0, "pcmu", 8_000, 1, "")),
+        ("pcma", 8_000, 1, (8, "pcma", 8_000, 1, "")),
+        ("pcma", 16_000, 1, (97, "pcma", 16_000, 1, "")),
+        ("pcmu", 8_000, 2, (97, "pcmu", 8_000, 2, "")),
+        ("opus", 48_000, 1, (97, "opus", 48_000, 2, "sprop-stereo=0")),
+        ("opus", 48_000, 2, (97, "opus", 48_000, 2, "sprop-stereo=1")),
+    ],
+)
+def test_g711_and_opus_are_sent_a_frame_to_a_packet(
+    codec: Literal["pcmu", "pcma", "opus"], rate: int, channels: int, told: tuple[object, ...]
+) -> None:
+    audio = speech_track(codec, rate, channels)
+    content = build_content(MediaFile(name="x", video=video_track([(0, 0)]), audio=audio))
+    medium = parse_sdp(describe(content).sdp).media[1]
+    found = (medium.payload_type, medium.codec, medium.clock_rate, medium.channels, medium.fmtp)
+    assert found == told
+    sent = [data for block in content.blocks for track, data in stamped(block) if track == 1]
+    assert {data[1] for data in sent} == {medium.payload_type}  # without a marker
+    track = replace(track_of(medium), media="audio", clock_rate=rate)
+    units = StreamReader([track]).feed(b"".join(frame(0, data) for data in sent))
+    assert [(u.ts, u.units, u.kind) for u in units] == [
+        (sample.pts, sample.units, UnitKind(codec)) for sample in audio.samples
+    ]
+    assert content.tracks[1].octets == sum(len(s.units[0]) for s in audio.samples)
 
 
 def test_a_file_without_samples_is_refused() -> None:

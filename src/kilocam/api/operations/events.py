@@ -43,12 +43,16 @@ _MOST_NAMED = 100
 
 Limit = Annotated[int, Field(ge=1, le=500, description="At most so many items.")]
 Box = Annotated[
-    list[float], Field(description="[x, y, width, height] as fractions of the picture.")
+    list[float],
+    Field(description="[x, y, width, height] as fractions of the picture; of speech, all of it."),
 ]
 
 
 class EventOut(Model):
-    """One object while it could be followed; links need the caller's sign-in."""
+    """One object while it could be followed, a text while it could be read, or something said.
+
+    Their classes are `text` and `speech` then. Links need the caller's sign-in.
+    """
 
     id: str
     camera: str
@@ -62,7 +66,7 @@ class EventOut(Model):
     end: str
     box: Box
     zones: list[str]
-    text: list[str]
+    text: Annotated[list[str], Field(description="What was read or said.")]
     still: bool
     best: Annotated[str, Field(description="When it was seen best; `box` is of that picture.")]
     snapshot_url: str
@@ -107,7 +111,9 @@ class Restricted(Model):
 class ListEvents(Restricted):
     """Which events, and which page of them."""
 
-    zone: Annotated[str, Field(description="No zones can be drawn yet: finds nothing.")] = ""
+    zone: Annotated[
+        str, Field(description="Names of zones, separated by commas: objects that were in one.")
+    ] = ""
     start: Annotated[Moment | None, Field(alias="from", description="RFC 3339.")] = None
     end: Annotated[Moment | None, Field(alias="to", description="RFC 3339.")] = None
     text: Annotated[str, Field(max_length=500, description="Words.")] = ""
@@ -145,11 +151,12 @@ class ResultOut(Model):
     """What a search found; `score` is between 0 and 1."""
 
     score: float
-    kind: str
+    kind: Annotated[str, Field(description="event, text or speech.")]
     camera: str
     start: str
     end: str
     title: str
+    text: Annotated[list[str], Field(description="What was read or said.")]
     box: Annotated[Box, Field(description="Where it is in the picture of `snapshot_url`.")]
     event_id: str
     snapshot_url: str
@@ -202,9 +209,10 @@ class EventOperations:
         """A page of events."""
         check_order(given.start, given.end)
         await self._check(caller.tenant, names(given.camera))
-        if given.zone:
-            return EventList(items=[], next_cursor=None)
-        wanted = replace(filter_of(given), from_us=given.start, to_us=given.end, text=given.text)
+        wanted = replace(
+            filter_of(given), from_us=given.start, to_us=given.end, text=given.text,
+            zones=names(given.zone),
+        )  # fmt: skip
         page = await self._insight.events(
             caller.tenant, wanted, cursor=given.cursor, limit=given.limit
         )
@@ -292,8 +300,8 @@ def event_out(event: Event) -> EventOut:
         start=format_time(event.start_us),
         end=format_time(event.end_us),
         box=_box(event.box),
-        zones=[],
-        text=[],
+        zones=list(event.zones),
+        text=[event.text] if event.text else [],
         still=event.still,
         best=format_time(event.best_us),
         snapshot_url=snapshot_url(event),
@@ -302,9 +310,11 @@ def event_out(event: Event) -> EventOut:
 
 
 def title(event: Event) -> str:
-    """`red car at gate`, `person in black and blue at gate`."""
+    """`red car at gate`, `person in black and blue at gate`, `speech "stop" at gate`."""
     colours = " and ".join(event.colours)
-    if not colours:
+    if event.text:
+        what = f'{event.label} "{event.text}"'
+    elif not colours:
         what = event.label
     elif event.label == "person":
         what = f"{event.label} in {colours}"
@@ -331,11 +341,12 @@ def clip_url(event: Event) -> str:
 def _result(event: Event, score: float) -> ResultOut:
     return ResultOut(
         score=score,
-        kind="event",
+        kind=event.label if event.text else "event",
         camera=event.camera,
         start=format_time(event.start_us),
         end=format_time(event.end_us),
         title=title(event),
+        text=[event.text] if event.text else [],
         box=_box(event.box),
         event_id=event.id,
         snapshot_url=snapshot_url(event),

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import psutil
 
-from kilocam.analyse import DETECTOR, PoolOptions, WorkerPool, load_model
+from kilocam.analyse import DETECTOR, LookPool, PoolOptions, load_model
 from kilocam.analyse.gate import RateGate
 from kilocam.analyse.look import LookTask, Memory
 from kilocam.analyse.results import StageCount
@@ -129,7 +129,7 @@ def _figures(counted: _Counted) -> dict[str, float]:
 async def _run(scene: Scene, seconds: float, models: Path) -> _Counted:
     command = (sys.executable, "-m", "kilocam.cli.bench.look_worker", str(models))
     others = {child.pid for child in psutil.Process().children()}
-    async with WorkerPool(command, PoolOptions(workers=1)) as pool:
+    async with LookPool(command, PoolOptions(workers=1)) as pool:
         ours = [c.pid for c in psutil.Process().children() if c.pid not in others]
         camera = _Camera(scene, pool)
         while camera.windows < _WARM_UP:
@@ -145,7 +145,7 @@ async def _run(scene: Scene, seconds: float, models: Path) -> _Counted:
 class _Camera:
     """Windows of one scene, offered in order; what the analyst remembers of a camera."""
 
-    def __init__(self, scene: Scene, pool: WorkerPool) -> None:
+    def __init__(self, scene: Scene, pool: LookPool) -> None:
         self.windows = 0
         self.looks = 0
         self.stages: dict[str, StageCount] = {}
@@ -177,7 +177,7 @@ class _Camera:
             memory=self._memory,
         )
         self._gate.asked()
-        outcome = await self._pool.look(task)
+        outcome = await self._pool.do(task)
         self._memory, self._changed = outcome.memory, outcome.changed
         self._gate.answered(quiet=not (outcome.changed or outcome.found))
         self._looked_us = window.start_us

@@ -13,7 +13,7 @@ def main() -> None:
     """`python -m kilocam.cli.bench.look_worker MODELS_DIRECTORY`."""
     tasks, answers = restrain()
 
-    def make_look() -> Callable[[LookTask], LookOutcome]:
+    def prepare() -> Callable[[LookTask], LookOutcome]:
         from kilocam.analyse.detector import Detector
         from kilocam.analyse.look import Looker
         from kilocam.analyse.models import DETECTOR, load_model
@@ -22,7 +22,7 @@ def main() -> None:
         detector = Detector(load_model(DETECTOR, Path(sys.argv[1])))
         return Looker(detector, StoredPictures(), time.process_time_ns).look
 
-    serve(make_look, tasks, answers)
+    serve(prepare, tasks, answers)
 
 
 if __name__ == "__main__":

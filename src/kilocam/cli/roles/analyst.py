@@ -20,6 +20,7 @@ from kilocam.analyse import (
     AnalystStatus,
     BusWindows,
     Footage,
+    LookPool,
     ModelError,
     Noted,
     NotYet,
@@ -31,7 +32,6 @@ from kilocam.analyse import (
     StageCount,
     WindowResult,
     WorkerError,
-    WorkerPool,
     models_directory,
     worker_command,
 )
@@ -40,8 +40,10 @@ from kilocam.cli.child import Child
 from kilocam.cli.installation import RECORDER, Installation
 from kilocam.cli.messages import SCHEMAS, bus_target
 from kilocam.cli.roles.quiet import recall, remember
+from kilocam.cli.roles.senses import Senses, senses
 from kilocam.core import CameraKey, SystemClock
 from kilocam.database import Database, DatabaseError
+from kilocam.fleet import rules_of
 from kilocam.insight import Windows, share_within
 from kilocam.ranges import SocketLiveView
 from kilocam.record import Archive
@@ -119,26 +121,31 @@ async def _work(child: Child) -> None:
     database = Database(installation.shards, installation.database_secrets)
     workers = int(str(child.config["workers"]))
     async with database, bus:
-        windows = Windows(database, PIPELINE)
+        windows = Windows(database, PIPELINE, rules_of=rules_of)
         await _prepared(child, windows)
         pool = await _with_models(child, PoolOptions(workers=workers))
         try:
-            async with leases:
+            live = SocketLiveView([installation.data.ranges(RECORDER)])
+            footage = ArchiveFootage(Archive(installation.footage, live))
+            clock = SystemClock()
+            async with leases, senses(footage, database, clock) as beside:
                 await asyncio.to_thread(_note_holder, note, leases.name)
-                live = SocketLiveView([installation.data.ranges(RECORDER)])
                 analyst = Analyst(
                     source=BusWindows(bus, leases),
-                    footage=ArchiveFootage(Archive(installation.footage, live)),
+                    footage=footage,
                     sink=InsightSink(windows),
                     workers=pool,
                     options=AnalystOptions(scheduler=SchedulerOptions(lookers=workers)),
-                    clock=SystemClock(),
+                    clock=clock,
                     learnt=await asyncio.to_thread(recall, quiet),
+                    companions=beside.companions,
                 )
                 _show_metrics(child, analyst, pool, windows)
+                beside.show_metrics(child)
                 async with asyncio.TaskGroup() as group:
                     group.create_task(analyst.run())
-                    group.create_task(_report(child, bus, analyst))
+                    group.create_task(beside.run())
+                    group.create_task(_report(child, bus, analyst, beside))
                     group.create_task(_remember_on(analyst, quiet))
         finally:
             await pool.__aexit__()
@@ -175,23 +182,25 @@ async def _prepared(child: Child, windows: Windows) -> None:
         await asyncio.sleep(_RETRY_S)
 
 
-async def _with_models(child: Child, options: PoolOptions) -> WorkerPool:
+async def _with_models(child: Child, options: PoolOptions) -> LookPool:
     """Workers, once there are models; without them the product goes on, and this says why."""
     while True:
         try:
-            return await WorkerPool(worker_command(models_directory()), options).__aenter__()
+            return await LookPool(worker_command(models_directory()), options).__aenter__()
         except (ModelError, WorkerError) as error:
             _log.warning("nothing is looked at: %s", error)
             child.report(f"nothing is looked at: {error}", ready=True)
         await asyncio.sleep(_MODELS_AGAIN_S)
 
 
-async def _report(child: Child, bus: Bus, analyst: Analyst) -> None:
+async def _report(child: Child, bus: Bus, analyst: Analyst, beside: Senses) -> None:
     while True:
         status = analyst.status()
         total = _totals(status)
         cameras = len(status.cameras)
         says = f"looking at {cameras} cameras" if bus.connected else f"waiting: {bus.problem}"
+        if beside.problem:
+            says = f"{says}; {beside.problem}"
         child.report(
             says,
             ready=True,
@@ -215,7 +224,7 @@ def _totals(status: AnalystStatus) -> Mapping[str, int]:
     return total
 
 
-def _show_metrics(child: Child, analyst: Analyst, pool: WorkerPool, windows: Windows) -> None:
+def _show_metrics(child: Child, analyst: Analyst, pool: LookPool, windows: Windows) -> None:
     metrics = child.metrics("analyse")
 
     def outcomes() -> Iterable[tuple[tuple[str], float]]:

@@ -19,6 +19,7 @@ from kilocam.api.operations.cameras import CameraOperations
 from kilocam.api.operations.events import EventOperations
 from kilocam.api.operations.footage import FootageOperations
 from kilocam.api.operations.links import LinkOperations
+from kilocam.api.operations.rules import RuleOperations
 from kilocam.api.operations.tokens import TokenOperations
 from kilocam.api.problems import Translator
 from kilocam.api.requests import spare_terminals
@@ -29,8 +30,8 @@ from kilocam.cli.child import Child
 from kilocam.cli.installation import RECORDER, Installation
 from kilocam.cli.messages import SCHEMAS, bus_target
 from kilocam.database import Database
-from kilocam.fleet import Fleet, Keyring, Sessions, Spent, Use
-from kilocam.insight import Bell, Feed, Insight
+from kilocam.fleet import Fleet, Keyring, Sessions, Spent, Use, rules_of
+from kilocam.insight import Bell, Feed, Insight, RuleHits
 from kilocam.playback import CapabilityKeys, Playback
 from kilocam.ranges import RangesClient, SocketLiveView
 from kilocam.record import Archive
@@ -111,6 +112,7 @@ async def main(child: Child) -> None:
         feed = await stack.enter_async_context(Feed(insight, _bell(bus)))
         EventOperations(insight, feed, cameras).enter(catalogue)
         AnalysisOperations(insight, cameras).enter(catalogue)
+        RuleOperations(fleet, RuleHits(database, rules_of), cameras).enter(catalogue)
         app = make_app(
             Gateway(
                 catalogue=catalogue,

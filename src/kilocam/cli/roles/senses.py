@@ -1,0 +1,142 @@
+"""Reading and listening beside the analyst's looks; each has a worker process of its own.
+
+They start their workers when there is something for them, so a fleet of mute cameras without
+lettering pays for none of it.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+
+from kilocam import insight
+from kilocam.analyse import (
+    Companion,
+    FootageSource,
+    Listening,
+    ListenPool,
+    ObjectSeen,
+    PoolOptions,
+    Reading,
+    ReadPool,
+    Refused,
+    models_directory,
+    worker_command,
+)
+from kilocam.cli.child import Child
+from kilocam.core import CameraKey, Clock, Window
+from kilocam.database import Database
+from kilocam.insight import Stretch, Told
+
+_OPTIONS = PoolOptions(workers=1, task_s=60.0)
+
+
+class ToldSink:
+    """What was read and heard, as analysis hands it in."""
+
+    def __init__(self, told: Told) -> None:
+        self._told = told
+
+    async def read(self, window: Window, texts: Sequence[ObjectSeen]) -> None:
+        """Replace all that was read in a window."""
+        with _refusals():
+            await self._told.read(window, texts)
+
+    async def stretches(self, key: CameraKey) -> Sequence[Stretch]:
+        """What of a camera's sound is being listened to."""
+        with _refusals():
+            return await self._told.stretches(key)
+
+    async def begin(self, key: CameraKey, at_us: int) -> None:
+        """A live stretch from here on."""
+        with _refusals():
+            await self._told.begin(key, at_us)
+
+    async def heard(
+        self,
+        key: CameraKey,
+        start_us: int,
+        from_us: int,
+        until_us: int,
+        said: Sequence[ObjectSeen],
+    ) -> bool:
+        """This was said in a stretch, which is heard so far now."""
+        with _refusals():
+            return await self._told.heard(key, start_us, from_us, until_us, said)
+
+    async def silent(self, silences: Sequence[tuple[CameraKey, int, int]]) -> None:
+        """Stretches are heard so far, and nothing was said."""
+        await self._told.silent(silences)
+
+    async def drop(self, key: CameraKey) -> None:
+        """A camera's stretches that are heard to their end are done with."""
+        with _refusals():
+            await self._told.drop(key)
+
+
+class Senses:
+    """Reading and listening, beside an analyst."""
+
+    def __init__(self, reading: Reading, listening: Listening) -> None:
+        self._reading = reading
+        self._listening = listening
+        self.companions: Sequence[Companion] = (reading, listening)
+
+    async def run(self) -> None:
+        """Read and listen until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._reading.run())
+            tasks.create_task(self._listening.run())
+
+    def show_metrics(self, child: Child) -> None:
+        """What came of what."""
+        metrics, reading, listening = child.metrics("analyse"), self._reading, self._listening
+        metrics.watch_counters(
+            "reading",
+            "Pictures wished to be read, what came of them, lines read, cost.",
+            ("what",),
+            lambda: _labelled(reading.counts),
+        )
+        metrics.watch_counters(
+            "listening",
+            "Turns of listening, what came of them, sound given to each stage and its cost.",
+            ("what",),
+            lambda: _labelled(listening.counts),
+        )
+        metrics.watch_gauge("listening_lag_seconds", "Of the camera heard last.", listening.lag_s)
+        metrics.watch_counter(
+            "listening_unheard_seconds", "Sound given up, for it was too old.", listening.unheard_s
+        )
+
+    @property
+    def problem(self) -> str:
+        """Why something is not done; empty: all is."""
+        told = {"read": self._reading.problem, "heard": self._listening.problem}
+        return "; ".join(f"nothing is {what}: {why}" for what, why in told.items() if why)
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """Neither room knows the other's errors."""
+    try:
+        yield
+    except insight.Refused as error:
+        raise Refused(str(error)) from error
+
+
+def _labelled(counts: Mapping[str, int]) -> list[tuple[tuple[str], float]]:
+    return [((what,), many) for what, many in sorted(counts.items())]
+
+
+@asynccontextmanager
+async def senses(footage: FootageSource, database: Database, clock: Clock) -> AsyncIterator[Senses]:
+    """Whoever reads and listens, their workers ended afterwards."""
+    sink, models = ToldSink(Told(database)), models_directory()
+    async with AsyncExitStack() as stack:
+        readers = ReadPool(worker_command(models, "read"), _OPTIONS)
+        listeners = ListenPool(worker_command(models, "listen"), _OPTIONS)
+        # Not entered, only left: they start when there is something for them.
+        stack.push_async_exit(readers)
+        stack.push_async_exit(listeners)
+        yield Senses(
+            Reading(footage, readers, sink, clock), Listening(footage, listeners, sink, clock)
+        )

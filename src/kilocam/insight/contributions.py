@@ -1,0 +1,92 @@
+"""What senses add to events: replaced sense by sense, and folded into the events again.
+
+An event is nothing but the fold of all contributions with its id, so whoever replaces what one
+window added and folds what was touched gets the same rows in any order of any number of writes.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from enum import StrEnum
+
+from kilocam.core import Window
+from kilocam.database import Row, Transaction, load_queries
+from kilocam.insight.seams import ObjectSeen
+from kilocam.insight.values import ChangeKind, EventChange
+
+TOPIC = "insights"
+"""The outbox's topics are `insights.<camera>`."""
+
+
+class Sense(StrEnum):
+    """By what a contribution came to be; each replaces its own alone."""
+
+    SEEN = "seen"
+    READ = "read"
+    HEARD = "heard"
+
+
+async def replace_contributions(
+    transaction: Transaction, window: Window, sense: Sense, objects: Sequence[ObjectSeen]
+) -> Sequence[str]:
+    """What `sense` adds by this window is `objects` and nothing else; events and outbox follow.
+
+    Gives the ids of the events that were made again, or are gone.
+    """
+    at = (window.tenant, window.camera, window.start_us)
+    lost = {row["id"] for row in await transaction.fetch(_sql("drop_contributions"), *at, sense)}
+    touched = sorted(lost | {seen.event_id for seen in objects})
+    if not touched:
+        return touched
+    rows = [(*at, sense, *_contribution(seen)) for seen in objects]
+    await transaction.execute_many(_sql("put_contribution"), rows)
+    before = await transaction.fetch(_sql("drop_events"), window.tenant, touched)
+    after = await transaction.fetch(_sql("fold_events"), window.tenant, touched)
+    if changes := _changes(window.tenant, before, after):
+        bodies = [asdict(change) for change in changes]
+        await transaction.execute(_sql("tell"), window.tenant, f"{TOPIC}.{window.camera}", bodies)
+    return touched
+
+
+def _contribution(seen: ObjectSeen) -> tuple[object, ...]:
+    best = seen.best
+    sights = [[each.at_us, each.score, each.box] for each in seen.boxes]
+    first_us, last_us = seen.boxes[0].at_us, seen.boxes[-1].at_us
+    return (
+        seen.event_id, seen.label, seen.still, first_us, last_us, best.at_us, best.score, best.box,
+        sights, " ".join(seen.colours), seen.text,
+    )  # fmt: skip
+
+
+def _changes(tenant: str, before: Sequence[Row], after: Sequence[Row]) -> list[EventChange]:
+    """What happened to events between two states of them, in a fixed order."""
+    old = {row["id"]: row for row in before}
+    new = {row["id"]: row for row in after}
+    changes = []
+    for id_ in sorted({*old, *new}):
+        row = new.get(id_) or old[id_]
+        if new.get(id_) == old.get(id_):
+            continue  # A window written again: nothing is news.
+        kind = ChangeKind.OPENED if id_ not in old else ChangeKind.EXTENDED
+        changes.append(_change(tenant, row, kind if id_ in new else ChangeKind.WITHDRAWN))
+    return changes
+
+
+def _change(tenant: str, row: Row, kind: ChangeKind) -> EventChange:
+    x, y, w, h = row["box"]
+    return EventChange(
+        tenant=tenant,
+        camera=row["camera"],
+        event_id=row["id"],
+        kind=kind,
+        label=row["label"],
+        score=row["score"],
+        start_us=row["start_us"],
+        end_us=row["end_us"],
+        best_us=row["best_us"],
+        box=(x, y, w, h),
+        text=row["text"],
+    )
+
+
+def _sql(name: str) -> str:
+    return load_queries("kilocam.insight")[name]

@@ -1,0 +1,140 @@
+"""Writing what was read in pictures and heard in sound.
+
+Text read in a window replaces what was read in it before. Speech has no windows: a camera's sound
+is listened to in *stretches*, and what was said is kept in the transaction that moves the stretch
+past it. So it is kept once, whoever else listens to the same.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+from kilocam.core import CameraKey, ConfigError, Window
+from kilocam.database import (
+    Database,
+    NoPartition,
+    Rejected,
+    UnknownShard,
+    UnknownTenant,
+    load_queries,
+)
+from kilocam.insight.contributions import Sense, replace_contributions
+from kilocam.insight.errors import Refused
+from kilocam.insight.seams import ObjectSeen
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stretch:
+    """Of a camera's sound: heard from `start_us` up to `until_us`, to be heard up to `ends_us`."""
+
+    start_us: int
+    until_us: int
+    ends_us: int | None
+    """None: the live one."""
+
+
+class Told:
+    """What analysis read and heard; every call may raise `DatabaseError` and be made again."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def read(self, window: Window, texts: Sequence[ObjectSeen]) -> None:
+        """In one transaction replace all that was read in a window.
+
+        Raises:
+            Refused: there is no place for it.
+        """
+        with _refusals():
+            async with self._database.for_tenant(window.tenant) as transaction:
+                await replace_contributions(transaction, window, Sense.READ, texts)
+
+    async def stretches(self, key: CameraKey) -> tuple[Stretch, ...]:
+        """What of a camera's sound is being listened to, in order of time.
+
+        Raises:
+            Refused: there is no place for it.
+        """
+        with _refusals():
+            async with self._database.for_tenant(key.tenant) as transaction:
+                rows = await transaction.fetch(_sql("stretches"), key.tenant, key.camera)
+        return tuple(
+            Stretch(start_us=row["start_us"], until_us=row["until_us"], ends_us=row["ends_us"])
+            for row in rows
+        )
+
+    async def begin(self, key: CameraKey, at_us: int) -> None:
+        """A live stretch from `at_us` on; the one before ends there and is caught up.
+
+        Raises:
+            Refused: there is no place for it.
+        """
+        with _refusals():
+            async with self._database.for_tenant(key.tenant) as transaction:
+                await transaction.execute(_sql("end_stretch"), key.tenant, key.camera, at_us)
+                await transaction.execute(_sql("begin_stretch"), key.tenant, key.camera, at_us)
+
+    async def heard(
+        self,
+        key: CameraKey,
+        start_us: int,
+        from_us: int,
+        until_us: int,
+        said: Sequence[ObjectSeen],
+    ) -> bool:
+        """This was said in the stretch that began at `start_us`: it is heard up to `until_us` now.
+
+        False: it was heard beyond `from_us` before; nothing is kept, and where to go on is to be
+        asked anew.
+
+        Raises:
+            Refused: there is no place for it.
+        """
+        at = (key.tenant, key.camera, start_us, from_us, until_us)
+        with _refusals():
+            return await self._heard(key, at, said)
+
+    async def _heard(
+        self, key: CameraKey, at: tuple[object, ...], said: Sequence[ObjectSeen]
+    ) -> bool:
+        async with self._database.for_tenant(key.tenant) as transaction:
+            ours = await transaction.fetchval(_sql("move_stretch"), *at)
+            if ours:
+                for each in said:
+                    start_us, end_us = each.boxes[0].at_us, each.boxes[-1].at_us
+                    window = Window(
+                        tenant=key.tenant, camera=key.camera, start_us=start_us, end_us=end_us
+                    )
+                    await replace_contributions(transaction, window, Sense.HEARD, [each])
+        return bool(ours)
+
+    async def silent(self, silences: Sequence[tuple[CameraKey, int, int]]) -> None:
+        """Stretches (camera, start) are heard up to here; a transaction a tenant."""
+        by_tenant: dict[str, list[tuple[str, int, int]]] = defaultdict(list)
+        for key, start_us, until_us in sorted(silences):
+            by_tenant[key.tenant].append((key.camera, start_us, until_us))
+        for tenant, group in by_tenant.items():
+            columns = map(list, zip(*group, strict=True))
+            with suppress(Refused), _refusals():  # a tenant that is gone needs no note
+                async with self._database.for_tenant(tenant) as transaction:
+                    await transaction.execute(_sql("note_silence"), tenant, *columns)
+
+    async def drop(self, key: CameraKey) -> None:
+        """A camera's stretches that are heard to their end are done with."""
+        with _refusals():
+            async with self._database.for_tenant(key.tenant) as transaction:
+                await transaction.execute(_sql("drop_stretches"), key.tenant, key.camera)
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """What will not be otherwise by and by is refused; other errors of the database pass."""
+    try:
+        yield
+    except (UnknownTenant, UnknownShard, NoPartition, Rejected, ConfigError) as error:
+        raise Refused(str(error)) from error
+
+
+def _sql(name: str) -> str:
+    return load_queries("kilocam.insight")[name]
