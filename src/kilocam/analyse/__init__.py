@@ -7,7 +7,6 @@ Start reading at: `analyst.py`; `docs/design/analyse.md` says why.
 """
 
 from kilocam.analyse.analyst import Analyst, AnalystOptions, AnalystStatus
-from kilocam.analyse.audit import share_within
 from kilocam.analyse.detector import KINDS
 from kilocam.analyse.errors import (
     AnalyseError,
@@ -116,6 +115,5 @@ __all__ = [
     "event_id",
     "load_model",
     "models_directory",
-    "share_within",
     "worker_command",
 ]

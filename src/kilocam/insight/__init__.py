@@ -7,6 +7,7 @@ Never does: HTTP; look at footage; know how an object was recognised.
 Start reading at: `windows.py` and `told.py` (writing), then `insight.py` (reading).
 """
 
+from kilocam.insight.audit import AUDIT, GATE, Missed, missed, share_within, stages
 from kilocam.insight.contributions import TOPIC
 from kilocam.insight.days import (
     DAYS_AHEAD,
@@ -34,12 +35,15 @@ from kilocam.insight.values import (
     Found,
     Page,
     Sight,
+    StageSum,
 )
 from kilocam.insight.windows import Settled, Windows
 
 __all__ = [
+    "AUDIT",
     "DAYS_AHEAD",
     "DAYS_BEHIND",
+    "GATE",
     "SEEN_CLASSES",
     "TOPIC",
     "Answer",
@@ -59,6 +63,7 @@ __all__ = [
     "InsightError",
     "Invalid",
     "LookedWindow",
+    "Missed",
     "NotFound",
     "NotYet",
     "Page",
@@ -68,6 +73,7 @@ __all__ = [
     "Settled",
     "Sight",
     "SkippedWindow",
+    "StageSum",
     "Stretch",
     "Told",
     "Unavailable",
@@ -76,4 +82,7 @@ __all__ = [
     "drop_days",
     "make_day_asked_for",
     "make_days",
+    "missed",
+    "share_within",
+    "stages",
 ]

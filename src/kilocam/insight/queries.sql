@@ -189,6 +189,15 @@ where tenant = $1 and hour >= date_trunc('hour', $2::timestamptz, 'UTC')
   and ($3::text[] is null or camera = any($3))
 group by camera, outcome order by camera, outcome;
 
+-- name: stages
+-- What the stages of the cascade saw, by camera, since the hour a time lies in.
+select camera, stage, sum(seen)::bigint as seen, sum(passed)::bigint as passed,
+  sum(cost_us)::bigint as cost_us
+from stage_count
+where tenant = $1 and hour >= date_trunc('hour', $2::timestamptz, 'UTC')
+  and ($3::text[] is null or camera = any($3))
+group by camera, stage order by camera, stage;
+
 -- name: search
 -- The newest events that fit filters and, where words are all there is to go by, one of the words;
 -- with the words that each holds.
@@ -231,10 +240,9 @@ select exists (select from pg_extension where extname = 'pg_trgm');
 select drop_days(to_regclass($1), $2::text::date);
 
 -- name: has_day
--- Whether a day's partition was made, and the last migration's column: control has prepared the
+-- Whether a day's partition was made, and the last migration's table: control has prepared the
 -- database.
-select to_regclass($1) is not null and exists (
-  select from pg_attribute where attrelid = to_regclass('event') and attname = 'zones');
+select to_regclass($1) is not null and to_regclass('stage_count') is not null;
 
 -- name: stretches
 -- Stretches of a camera's sound that are open.

@@ -121,6 +121,22 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StageSum:
+    """What a stage of the cascade saw and passed on, and what that cost, over many windows."""
+
+    seen: int = 0
+    passed: int = 0
+    cost_us: int = 0
+
+    def __add__(self, other: "StageSum") -> "StageSum":
+        return StageSum(
+            seen=self.seen + other.seen,
+            passed=self.passed + other.passed,
+            cost_us=self.cost_us + other.cost_us,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CameraCounts:
     """A camera's windows by outcome."""
 
@@ -129,6 +145,8 @@ class CameraCounts:
     skipped: Mapping[str, int] = field(default_factory=dict)
     last_look_us: int | None = None
     """Start of the newest window that was looked at."""
+    stages: Mapping[str, StageSum] = field(default_factory=dict)
+    """Of the windows that were looked at."""
 
     @property
     def offered(self) -> int:

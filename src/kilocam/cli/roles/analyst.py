@@ -33,7 +33,6 @@ from kilocam.analyse import (
     WindowResult,
     WorkerError,
     models_directory,
-    share_within,
     worker_command,
 )
 from kilocam.bus import Bus, Position
@@ -45,7 +44,7 @@ from kilocam.cli.roles.senses import Senses, senses
 from kilocam.core import CameraKey, SystemClock
 from kilocam.database import Database, DatabaseError
 from kilocam.fleet import rules_of
-from kilocam.insight import Windows
+from kilocam.insight import Windows, share_within
 from kilocam.ranges import SocketLiveView
 from kilocam.record import Archive
 

@@ -14,6 +14,7 @@ from typing_extensions import override
 from kilocam.api import Catalogue, Gateway, Health, KnownCameras, RateLimit, make_app
 from kilocam.api.app import PROBLEMS
 from kilocam.api.identity import Identity
+from kilocam.api.operations.analysis import AnalysisOperations
 from kilocam.api.operations.cameras import CameraOperations
 from kilocam.api.operations.events import EventOperations
 from kilocam.api.operations.footage import FootageOperations
@@ -110,6 +111,7 @@ async def main(child: Child) -> None:
         )
         feed = await stack.enter_async_context(Feed(insight, _bell(bus)))
         EventOperations(insight, feed, cameras).enter(catalogue)
+        AnalysisOperations(insight, cameras).enter(catalogue)
         RuleOperations(fleet, RuleHits(database, rules_of), cameras).enter(catalogue)
         app = make_app(
             Gateway(

@@ -179,3 +179,22 @@ export const removeRule = (id: string, name: string): Promise<void> =>
 
 export const countHits = (id: string, from: number, to: number): Promise<Page<Count>> =>
   call(`/v1/cameras/${id}/counts?${range(from, to)}`);
+
+export type Stage = {
+  name: string;
+  seen: number;
+  passed: number;
+  share: number | null;
+  cost_ms: number | null;
+};
+export type Missed = { audited: number; moving: number; low: number; high: number };
+export type Analysis = {
+  offered: number;
+  looked: number;
+  cascade: { stages: Stage[]; missed: Missed };
+  cameras: { camera: string }[];
+};
+
+/** Of the last day; of all cameras when none is named. */
+export const analysis = (camera: string, signal: AbortSignal): Promise<Analysis> =>
+  call(`/v1/analysis${camera ? `?camera=${camera}` : ""}`, { signal });

@@ -1,5 +1,6 @@
 // What was seen: newest first as it comes, or what a search found; each picture plays in place.
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
+import { Account } from "./analysis";
 import { ApiError, Box, Shown, events, followEvents, search } from "./api";
 import { moment } from "./words";
 
@@ -144,6 +145,7 @@ export function Events() {
           {trouble}
         </p>
       )}
+      <Account />
       {!list && !trouble && <p class="note">Loading…</p>}
       {list && !list.cards.length && (
         <p class="note">
