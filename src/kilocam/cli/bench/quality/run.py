@@ -6,9 +6,12 @@ from pathlib import Path
 import kilocam
 from kilocam.analyse import DETECTOR, load_model
 from kilocam.analyse.detector import Detector
+from kilocam.analyse.models import LISTENER, READER
 from kilocam.cli.bench.quality.figures import Section
 from kilocam.cli.bench.quality.gate import gate_section
+from kilocam.cli.bench.quality.hearing import hearing_section
 from kilocam.cli.bench.quality.labels import Labels, read_labels
+from kilocam.cli.bench.quality.reading import reading_section
 from kilocam.cli.bench.quality.scenes import PLACES, scenes
 from kilocam.cli.bench.quality.seeing import detector_section, tracker_section, watch
 
@@ -27,7 +30,9 @@ def measure_quality(labels: Path, cache: Path, models: Path) -> list[Section]:
     known = {name: read_labels(labels / f"{name}.json") for name in FILMS}
     seeing = seeing_sections(list(known.values()), cache, models)
     shown = (scene for place in PLACES for scene in scenes(place, known[place.labels], cache))
-    return [*seeing, gate_section(shown)]
+    reading = reading_section(load_model(READER, models), cache)
+    hearing = hearing_section(load_model(LISTENER, models), cache / "footage")
+    return [*seeing, gate_section(shown), reading, hearing]
 
 
 def seeing_sections(labels: Sequence[Labels], cache: Path, models: Path) -> list[Section]:
