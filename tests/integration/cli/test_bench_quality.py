@@ -8,10 +8,13 @@ import pytest
 
 from kilocam.analyse import DETECTOR, cache_directory, load_model, models_directory
 from kilocam.analyse.detector import Detector
+from kilocam.analyse.models import LISTENER, READER
 from kilocam.cli.bench.quality.audited import look_over
 from kilocam.cli.bench.quality.figures import as_json, table
 from kilocam.cli.bench.quality.gate import gate_section
+from kilocam.cli.bench.quality.hearing import SENTENCES, hearing_section
 from kilocam.cli.bench.quality.labels import read_labels
+from kilocam.cli.bench.quality.reading import SIGNS, reading_section
 from kilocam.cli.bench.quality.run import FILMS, LABELS, seeing_sections
 from kilocam.cli.bench.quality.scenes import Scene, Shown
 from kilocam.media import (
@@ -42,6 +45,23 @@ def test_seeing_is_judged_on_the_labels_of_the_checkout() -> None:
     assert json.loads(json.dumps(as_json(some))).keys() == sections.keys()
     for section in some:
         assert all(figure.name in table([section]) for figure in section.figures)
+
+
+def test_hearing_is_judged_by_the_words_that_were_said() -> None:
+    model = load_model(LISTENER, models_directory())
+    section = hearing_section(model, cache_directory() / "footage", SENTENCES[1:2])
+    values = {figure.name: figure.value for figure in section.figures}
+    assert values["a real voice: word error"] < 0.3
+    assert values["synthetic voices, clean: word error"] < 0.5
+    assert values["nobody speaks, noise: words made up"] == 0
+
+
+def test_reading_is_judged_by_the_letters_that_were_drawn() -> None:
+    model = load_model(READER, models_directory())
+    section = reading_section(model, cache_directory(), SIGNS[:1])
+    values = {figure.name: figure.value for figure in section.figures}
+    assert values["letters of 12 pixels, plain: character error"] < 0.1
+    assert len(values) == 9
 
 
 def drawn_pictures() -> Iterator[Picture]:

@@ -53,7 +53,7 @@ class Spoken:
     words: tuple[str, ...]
 
 
-def hearing_section(model: Model, footage: Path) -> Section:
+def hearing_section(model: Model, footage: Path, sentences: Sequence[str] = SENTENCES) -> Section:
     """Word errors of each kind of sound, and words made up a minute.
 
     Raises:
@@ -65,7 +65,7 @@ def hearing_section(model: Model, footage: Path) -> Section:
         for file, words in REAL.items()
         if (footage / file).is_file()
     ]
-    said = list(_sentences())
+    said = list(_sentences(sentences))
     figures = [_figure("a real voice", listener, real, 0.06, _PUBLISHED)] if real else []
     figures += [
         _figure(f"synthetic voices, {name}", listener, [change(each) for each in said])
@@ -106,13 +106,13 @@ def _heard(listener: Listener, pcm: Waveform) -> list[str]:
     return [word for each in said if each is not None for word in letters(each.text).split()]
 
 
-def _sentences() -> Iterator[Spoken]:
+def _sentences(sentences: Sequence[str]) -> Iterator[Spoken]:
     program = shutil.which("espeak-ng")
     if program is None:
         return
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "said.wav"
-        for number, words in enumerate(SENTENCES):
+        for number, words in enumerate(sentences):
             voice = VOICES[number % len(VOICES)]
             command = [program, "-v", voice, "-s", "150", "-w", str(file), words]
             subprocess.run(command, check=True, timeout=60)

@@ -4,7 +4,7 @@ Drawn signs are no photographs of signs: perspective, dirt and light are missing
 flatter.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
@@ -35,14 +35,14 @@ _EACH = 2 * FPS
 _NOISE = 2.0
 
 
-def reading_section(model: Model, cache: Path) -> Section:
+def reading_section(model: Model, cache: Path, signs: Sequence[str] = SIGNS) -> Section:
     """Errors a letter by size of the letters and by what was done to the sign.
 
     Raises:
         ConfigError: the footage is not there.
     """
     reader = Reader(model, StoredPictures())
-    drawn = list(_drawn(cache))
+    drawn = list(_drawn(cache, signs))
     coded = _coded(cache, drawn)
     wrong: dict[tuple[int, str], list[tuple[int, int]]] = {}
     raw: dict[tuple[int, str], list[tuple[int, int]]] = {}
@@ -88,10 +88,10 @@ def _share(judged: list[tuple[int, int]]) -> float:
     return sum(wrong for wrong, _ in judged) / sum(of for _, of in judged)
 
 
-def _drawn(cache: Path) -> Iterator[tuple[int, str, str, Picture]]:
+def _drawn(cache: Path, signs: Sequence[str]) -> Iterator[tuple[int, str, str, Picture]]:
     scene = next(pictures("vtest.avi", cache))
     ground = Image.fromarray(scene.rgb(WIDTH, HEIGHT))
-    for number, sign in enumerate(SIGNS):
+    for number, sign in enumerate(signs):
         for size in SIZES:
             for way in WAYS:
                 board = _board(sign, size, way)
@@ -123,8 +123,9 @@ def _coded(cache: Path, drawn: list[tuple[int, str, str, Picture]]) -> Iterator[
                 noise = random.normal(0, _NOISE, (HEIGHT, WIDTH, 1))
                 yield np.clip(picture + noise, 0, 255).astype(np.uint8)
 
+    what = [each[:3] for each in drawn]
     film = encode_media(
-        "signs", shown(), cache=cache / "footage", cache_key=f"signs 1 {SIGNS} {SIZES} {WAYS}",
+        "signs", shown(), cache=cache / "footage", cache_key=f"signs 1 {what}",
         encoding=VideoEncoding(
             width=WIDTH, height=HEIGHT, fps=Fraction(FPS), bitrate_kbps=256, key_interval_s=2.0
         ),
