@@ -251,7 +251,8 @@ class Analyst:
         except WorkerError as error:
             self._keeper.give_up(look, SkipReason.FAILED, error)
         else:
-            self._tell(look, outcome, session)
+            if look.lane is Lane.FRESH:
+                self._tell(look, outcome, session)
             await self._keeper.keep(look, outcome, held)
 
     def _tell(self, look: Look, outcome: LookOutcome, session: Session) -> None:

@@ -41,6 +41,12 @@ class EarOptions:
     behind_us: int = 60 * _S
     """A live stretch so far behind is left to be caught up."""
     ahead_us: int = 10 * _S
+    again_us: int = 10 * _S
+    """Before a turn that failed is tried again; the second time twice as long."""
+    attempts: int = 3
+    """Turns that fail so often are given up."""
+    most_behind: int = 8
+    """Stretches left behind of one camera; of more the oldest are given up."""
     hour_us: int = 3_600 * _S
     """What is older is not caught up."""
 
@@ -56,6 +62,8 @@ class Stretch:
     due_us: int = 0
     noted_us: int = 0
     """Kept as heard up to here."""
+    failures: int = 0
+    """In a row, at the same turn."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +91,7 @@ class Ears:
         self._options = options
         self._ears: dict[CameraKey, _Ear] = {}
         self.unheard_us = 0
-        """Sound that is given up: too old."""
+        """Time that is given up: too old, too much of it, or unreadable again and again."""
 
     def __contains__(self, key: CameraKey) -> bool:
         return key in self._ears
@@ -122,14 +130,27 @@ class Ears:
             None,
         )
 
-    def over(self) -> Stretch | None:
-        """A stretch that is heard to its end."""
-        return next((each for each in self._past() if each.until_us >= (each.ends_us or 0)), None)
+    def expire(self, now_us: int) -> None:
+        """Give up what is too old, or too much."""
+        for ear in self._ears.values():
+            past = sorted((e for e in ear.stretches if e.ends_us), key=lambda each: -each.start_us)
+            for n, each in enumerate(past):
+                ends_us = each.ends_us or 0
+                oldest_us = min(now_us - self._options.hour_us, ends_us)
+                if n >= self._options.most_behind:
+                    oldest_us = ends_us
+                self.unheard_us += max(0, oldest_us - each.until_us)
+                each.until_us = max(each.until_us, oldest_us)
+
+    def over(self) -> list[Stretch]:
+        """Stretches that are heard to their end, or given up."""
+        return [each for each in self._past() if each.until_us >= (each.ends_us or 0)]
 
     def forget(self, stretch: Stretch) -> None:
         """It is done with."""
-        if stretch.key in self._ears:
-            self._ears[stretch.key].stretches.remove(stretch)
+        ear = self._ears.get(stretch.key)
+        if ear is not None and stretch in ear.stretches:
+            ear.stretches.remove(stretch)
 
     def take(self, now_us: int) -> Turn | None:
         """The live stretch that is most overdue; else the newest of those left behind."""
@@ -139,19 +160,17 @@ class Ears:
             live.due_us = now_us + self._options.turn_us
             if live.until_us < arrived_us:
                 return self._turn(live, arrived_us)
-        for past in sorted(self._past(), key=lambda each: -each.start_us):
-            ends_us = past.ends_us or 0
-            oldest_us = min(now_us - self._options.hour_us, ends_us)
-            self.unheard_us += max(0, oldest_us - past.until_us)
-            past.until_us = max(past.until_us, oldest_us)
-            if past.until_us < ends_us:
-                return self._turn(past, ends_us)
-        return None
+        waiting = (e for e in self._past() if e.due_us <= now_us and e.until_us < (e.ends_us or 0))
+        past = max(waiting, key=lambda each: each.start_us, default=None)
+        return self._turn(past, past.ends_us or 0) if past is not None else None
 
     def heard(self, turn: Turn, until_us: int, *, loud: bool, floor_db: float | None) -> None:
         """A turn is done."""
         stretch = turn.stretch
-        stretch.until_us = until_us
+        longest = turn.to_us - turn.from_us >= self._options.most_us
+        # Nothing is said for so long without a pause: it must go on.
+        stretch.until_us = turn.to_us if longest and until_us <= turn.from_us else until_us
+        stretch.failures = 0
         ear = self._ears.get(stretch.key)
         if ear is None:
             return
@@ -159,6 +178,24 @@ class Ears:
             ear.floor_db = floor_db
             if not loud:
                 stretch.due_us += self._options.quiet_turn_us - self._options.turn_us
+
+    def failed(self, turn: Turn, now_us: int) -> None:
+        """A turn could not be heard: it is tried again, and given up in the end."""
+        stretch = turn.stretch
+        stretch.failures += 1
+        stretch.due_us = now_us + stretch.failures * self._options.again_us
+        if stretch.failures >= self._options.attempts:
+            stretch.failures = 0
+            self.unheard_us += turn.to_us - stretch.until_us
+            stretch.until_us = turn.to_us
+
+    def put_off(self, turn: Turn, now_us: int) -> None:
+        """A turn could not be kept for the moment: nothing is given up."""
+        turn.stretch.due_us = now_us + self._options.again_us
+
+    def live_start_us(self, key: CameraKey) -> int | None:
+        """Where a camera's live stretch began."""
+        return next((each.start_us for each in self._live() if each.key == key), None)
 
     def unnoted(self) -> list[Stretch]:
         """Stretches that are heard further than is kept."""

@@ -9,9 +9,10 @@ there with what comes.
 import math
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
+import numpy as np
 from faster_whisper import WhisperModel  # type: ignore[import-untyped] # it ships no types
 from faster_whisper.vad import (  # type: ignore[import-untyped] # as above
     VadOptions,
@@ -47,6 +48,29 @@ _VOICE = VadOptions(
 )
 
 
+def joined(sounds: Iterable[Sound]) -> Iterator[Sound]:
+    """Sound with its short holes filled by silence: a lost packet ends nothing that is said."""
+    parts: list[Sound] = []
+    for sound in sounds:
+        if parts and sound.at_us - parts[-1].end_us > PAUSE_US:
+            yield _one(parts)
+            parts = []
+        parts.append(sound)
+    if parts:
+        yield _one(parts)
+
+
+def _one(parts: Sequence[Sound]) -> Sound:
+    first = parts[0]
+    pieces = [first.pcm]
+    samples = len(first.pcm)
+    for sound in parts[1:]:
+        hole = max(0, (sound.at_us - first.at_us) * RATE // 1_000_000 - samples)
+        pieces += [np.zeros(hole, np.float32), sound.pcm]
+        samples += hole + len(sound.pcm)
+    return Sound(first.at_us, np.concatenate(pieces)) if len(parts) > 1 else first
+
+
 def voiced(sound: Sound) -> list[Sound]:
     """The parts of a stretch in which somebody speaks."""
     return [
@@ -80,13 +104,14 @@ class Listener:
         """Listen."""
         run = _Run(task, self._stopwatch_ns)
         with run.timed("decode"):
-            sounds = list(self._of(task.key)(task.footage, task.from_us, task.to_us))
+            parts = self._of(task.key)(task.footage, task.from_us, task.to_us)
+            sounds = list(joined(parts))
         for n, sound in enumerate(sounds):
             following = sounds[n + 1].at_us if n + 1 < len(sounds) else task.to_us
             broken = following - sound.end_us > PAUSE_US
-            until_us, parts = run.spoken(sound, ends=task.last or broken)
+            until_us, spoken = run.spoken(sound, ends=task.last or broken)
             run.until_us = following if broken else until_us
-            for part in parts:
+            for part in spoken:
                 with run.timed("speech", part):
                     said = self.understand(part)
                 if said is not None:

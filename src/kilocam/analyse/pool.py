@@ -118,7 +118,10 @@ class WorkerPool(Generic[Doing, Outcome]):
         return too_large or worker.tasks >= self.options.max_tasks
 
     async def _start(self) -> "_Worker":
-        process = await asyncio.create_subprocess_exec(*self._command, stdin=PIPE, stdout=PIPE)
+        try:
+            process = await asyncio.create_subprocess_exec(*self._command, stdin=PIPE, stdout=PIPE)
+        except OSError as error:
+            raise WorkerError(f"a worker cannot be started: {error}") from None
         worker = _Worker(process)
         self._all.add(worker)
         self.counts.started += 1
@@ -189,6 +192,8 @@ class _Worker:
                 answer = await read_answer(self._answers)
         except TimeoutError:
             raise _Overdue(f"{what}: no answer in {deadline_s:g} s") from None
+        except ValueError as error:
+            raise WorkerError(f"{what}: {error}") from None
         except _GONE:
             raise WorkerError(f"{what}: died") from None
         if not isinstance(answer, Done | Unreadable):

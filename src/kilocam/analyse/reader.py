@@ -24,6 +24,8 @@ WIDEST = 2560
 """Pixels of a whole picture's row that a part is cut from."""
 SURE = 0.8
 """Lines read with less confidence are left out."""
+MOST_LINES = 40
+"""The surest of a picture."""
 LETTERS = 2
 """Lines of fewer letters and digits are, too."""
 
@@ -87,7 +89,7 @@ class Reader:
             clean = " ".join(text.split())
             if score >= SURE and sum(map(str.isalnum, clean)) >= LETTERS:
                 lines.append(Line(text=clean, score=float(score), box=_floats(box)))
-        return tuple(lines)
+        return tuple(sorted(lines, key=lambda line: -line.score)[:MOST_LINES])
 
 
 def _floats(box: Box) -> Box:

@@ -17,7 +17,7 @@ import numpy as np
 
 from kilocam.analyse.detector import iou
 from kilocam.analyse.difference import HEIGHT, WIDTH, Grey
-from kilocam.analyse.errors import FootageError, ModelError, NotYet, Refused, WorkerError
+from kilocam.analyse.errors import FootageError, ModelError, Refused, WorkerError
 from kilocam.analyse.lines import WHOLE, ReadOutcome, ReadTask
 from kilocam.analyse.patience import FAILED, PASSING, Patience
 from kilocam.analyse.results import ObjectSeen
@@ -33,6 +33,10 @@ _MODELS_AGAIN_S = 15.0
 STEP, CELLS = 12, 3
 """Grey levels by which so many cells of the small picture must differ to be something else: a cell
 is a mean over dozens of pixels, so noise of sigma 6 moves none so far."""
+MOST_FAILURES = 6
+"""By which the time between two attempts doubles: four minutes at most."""
+ATTEMPTS = 5
+"""To keep what was read; a database that is away for longer gets what is read then."""
 MOST_WISHES = 4
 """Of one camera; a picture that changes in more places is read as a whole soon."""
 
@@ -69,18 +73,22 @@ class Wish:
     glance: Glance
     region: Box
     wished_us: int
+    """On the monotonic clock, as all times here but those of windows."""
 
 
 @dataclass(slots=True)
 class _Camera:
     texts: Texts
+    met_us: int
     wishes: deque[Wish] = field(default_factory=deque)
     """Of different places, the oldest first."""
-    read_us: int = 0
+    read_us: int | None = None
     grey: Grey | None = None
     """What it looked like when it was read last."""
-    whole_us: int = 0
-    """When the whole picture was wished for last."""
+    whole_us: int | None = None
+    """When the whole picture was read last."""
+    failures: int = 0
+    """In a row."""
 
 
 class Wishes:
@@ -95,13 +103,12 @@ class Wishes:
         """A look was done: is there something to be read?"""
         camera = self._cameras.get(glance.key)
         if camera is None:
-            camera = self._cameras[glance.key] = _Camera(Texts(glance.key))
+            camera = self._cameras[glance.key] = _Camera(Texts(glance.key), now_us)
         camera.texts.looked(glance.window.start_us, glance.changed)
         region = self._region(glance, camera, now_us)
         if region is None:
             return
-        news = _looks_different(camera.grey, glance.grey, region)
-        if now_us - camera.read_us < (self._options.gap_us if news else self._options.same_gap_us):
+        if not self._is_due(camera, glance, region, now_us):
             return
         self._counts["wished"] += 1
         waiting = [each for each in camera.wishes if not _same_place(each.region, region)]
@@ -119,7 +126,9 @@ class Wishes:
             if not camera.wishes:
                 continue
             weight = 1.0 if camera.wishes[0].glance.moving else self._options.unexplained
-            overdue = (now_us - camera.read_us) * weight
+            # One that was never read comes before one that was when it was met.
+            never_us = camera.met_us - self._options.gap_us
+            overdue = (now_us - (never_us if camera.read_us is None else camera.read_us)) * weight
             if best is None or overdue > best[0]:
                 best = overdue, camera
         return best[1].wishes.popleft() if best is not None else None
@@ -137,8 +146,17 @@ class Wishes:
             region=wish.region,
             changed=glance.changed,
         )
-        camera.read_us, camera.grey = now_us, glance.grey
+        camera.read_us, camera.grey, camera.failures = now_us, glance.grey, 0
+        if wish.region == WHOLE:
+            camera.whole_us = now_us
         return seen
+
+    def failed(self, wish: Wish, now_us: int) -> None:
+        """It could not be read: others come first, and this camera waits longer each time."""
+        camera = self._cameras.get(wish.glance.key)
+        if camera is not None:
+            camera.read_us, camera.grey = now_us, None
+            camera.failures = min(camera.failures + 1, MOST_FAILURES)
 
     def drop(self, partition: int) -> None:
         """Forget a partition's cameras."""
@@ -148,10 +166,17 @@ class Wishes:
     def _region(self, glance: Glance, camera: _Camera, now_us: int) -> Box | None:
         if glance.changed is not None:
             return _around(glance.changed, self._options)
-        if now_us - camera.whole_us < self._options.whole_us:
+        if camera.whole_us is not None and now_us - camera.whole_us < self._options.whole_us:
             return None
-        camera.whole_us = now_us
         return WHOLE
+
+    def _is_due(self, camera: _Camera, glance: Glance, region: Box, now_us: int) -> bool:
+        if camera.read_us is None:
+            return True
+        news = _looks_different(camera.grey, glance.grey, region)
+        never = region == WHOLE and glance.changed is None  # its time has come, however it looks
+        gap_us = self._options.gap_us if news or never else self._options.same_gap_us
+        return now_us - camera.read_us >= gap_us << camera.failures
 
 
 @dataclass(slots=True)
@@ -178,7 +203,7 @@ class Reading:
 
     def looked(self, glance: Glance) -> None:
         """A look was done."""
-        self._wishes.looked(glance, self.clock.wall_us())
+        self._wishes.looked(glance, self.clock.monotonic_us())
         self._wake.set()
 
     def dropped(self, partition: int) -> None:
@@ -189,15 +214,19 @@ class Reading:
         """Read until cancelled."""
         while True:
             self._wake.clear()
-            wish = self._wishes.take(self.clock.wall_us())
+            begun_us = self.clock.monotonic_us()
+            wish = self._wishes.take(begun_us)
             if wish is None:
                 await self._wake.wait()
                 continue
-            spent_s = await self._grant(wish) / 1e6
-            await asyncio.sleep(spent_s * (1 / self.options.share - 1))
+            spent_us = await self._grant(wish)
+            if spent_us is None:  # a failure costs what it took, whoever was busy with it
+                spent_us = self.clock.monotonic_us() - begun_us
+                self._wishes.failed(wish, self.clock.monotonic_us())
+            await asyncio.sleep(spent_us / 1e6 * (1 / self.options.share - 1))
 
-    async def _grant(self, wish: Wish) -> int:
-        """Read, keep; gives what reading took."""
+    async def _grant(self, wish: Wish) -> int | None:
+        """Read, keep; gives what reading took, None when it failed."""
         try:
             outcome = await self._read(wish)
         except FootageError:
@@ -212,9 +241,10 @@ class Reading:
             self.problem = ""
             self.counts["cost_us"] += outcome.cost_us
             self.counts["lines"] += len(outcome.lines)
-            await self._keep(wish, self._wishes.read(wish, outcome, self.clock.wall_us()))
+            now_us = self.clock.monotonic_us()
+            await self._keep(wish, self._wishes.read(wish, outcome, now_us))
             return outcome.cost_us
-        return 0
+        return None
 
     async def _read(self, wish: Wish) -> ReadOutcome:
         glance = wish.glance
@@ -238,14 +268,15 @@ class Reading:
 
     async def _keep(self, wish: Wish, texts: tuple[ObjectSeen, ...]) -> None:
         window = wish.glance.window
-        while texts:
+        for _ in range(ATTEMPTS if texts else 0):
             try:
                 kept = await self._patience.attempt("read", self.sink.read(window, texts))
-            except (NotYet, Refused) as error:
+            except Refused as error:
                 self.counts["refused"] += 1
                 _log.warning("camera %s: what was read is not kept: %s", wish.glance.key, error)
                 return
             if kept is not FAILED:
+                self.counts["kept"] += 1
                 break
         self.counts["read"] += 1
 

@@ -88,8 +88,10 @@ class HearingSink(Protocol):
         """
         ...
 
-    async def begin(self, key: CameraKey, at_us: int) -> None:
-        """A live stretch from here on; the one before ends here and is caught up.
+    async def begin(self, key: CameraKey, at_us: int, instead_of: int | None) -> None:
+        """A live stretch from here on; the one that began at `instead_of` ends here.
+
+        What is not heard of it is caught up. Where another one is live meanwhile, nothing begins.
 
         Raises:
             Refused: there is no place for it.
@@ -145,7 +147,7 @@ class Companion(Protocol):
     """Follows the analyst's looks; must not wait."""
 
     def looked(self, glance: Glance) -> None:
-        """A look was done."""
+        """A look at something new was done; what is caught up is not told."""
         ...
 
     def dropped(self, partition: int) -> None:

@@ -15,8 +15,11 @@ from kilocam.analyse.lines import WHOLE, Box, Line
 from kilocam.analyse.results import TEXT, BoxAt, ObjectSeen, event_id
 from kilocam.core import CameraKey
 
-REMEMBERED_US = 150_000_000
-"""What was not read for so long and comes again is another event."""
+REMEMBERED_US = 900_000_000
+"""What was not read for so long and comes again is another event; whole pictures are read more
+often (`ReadingOptions.whole_us`)."""
+AGAIN_US = 30_000_000
+"""A text that is read again and again contributes so often; at once if it is read better."""
 PLACE = 0.3
 """Boxes that overlap so far (intersection over union) are in one place."""
 ALIKE = 0.6
@@ -27,7 +30,7 @@ GONE = 2
 """Looks in a row, or readings, by which a text is not there any more."""
 COVERED = 0.5
 """So much of a text's box must have changed, or been read, for its place to have been."""
-MOST = 64
+MOST = 128
 """Texts remembered of one camera."""
 
 
@@ -37,12 +40,28 @@ class _Known:
     text: str
     box: Box
     at_us: int
+    score: float
+    """The best so far."""
     came: bool = False
     """With a change of the picture."""
     unchanged: int = 0
     """Looks in a row in which its place did not differ from the background."""
     missed: int = 0
     """Readings in a row of its place that did not find it."""
+    told_us: int = 0
+    """When it contributed last."""
+
+    def read(self, line: Line, at_us: int) -> bool:
+        """It was read again; whether that is worth telling."""
+        news = (
+            line.score > self.score
+            or at_us - self.told_us >= AGAIN_US
+            or self.missed + self.unchanged > 0
+        )
+        self.text, self.box, self.at_us = line.text, line.box, at_us
+        self.score = max(self.score, line.score)
+        self.missed = self.unchanged = 0
+        return news
 
 
 @dataclass(slots=True)
@@ -84,17 +103,19 @@ class Texts:
         stays: list[_Known] = []
         for line in sorted(lines, key=lambda each: -each.score):
             known = _same(line, free)
-            opens = known is None
+            opens = news = known is None
             if known is None:
                 id_ = event_id(self.key, window_start_us, opened, TEXT)
                 opened += 1
                 came = _covers(changed, line.box)
-                known = _Known(id_, line.text, line.box, at_us, came)
+                known = _Known(id_, line.text, line.box, at_us, line.score, came)
             else:
                 free.remove(known)
-                known.text, known.box, known.at_us = line.text, line.box, at_us
-                known.missed = 0
+                news = known.read(line, at_us)
             stays.append(known)
+            if not news:
+                continue
+            known.told_us = at_us
             seen.append(
                 ObjectSeen(
                     event_id=known.event_id,
@@ -123,16 +144,22 @@ def _covers(part: Box | None, box: Box) -> bool:
 
 def _same(line: Line, known: Sequence[_Known]) -> _Known | None:
     """The text that a line is, if it is one of those."""
-    best = max(known, key=lambda each: _likeness(line, each), default=None)
-    return best if best is not None and _likeness(line, best) > 0 else None
+    ours = _letters(line.text)
+    best: tuple[float, _Known] | None = None
+    for each in known:
+        likeness = _likeness(ours, line.box, each)
+        if likeness > 0 and (best is None or likeness > best[0]):
+            best = likeness, each
+    return best[1] if best is not None else None
 
 
-def _likeness(line: Line, known: _Known) -> float:
+def _likeness(ours: str, box: Box, known: _Known) -> float:
     """How sure it is that they are one text; 0: they are not."""
-    ours, its = _letters(line.text), _letters(known.text)
-    alike = SequenceMatcher(None, ours, its, autojunk=False).ratio()
-    if iou(line.box, known.box) >= PLACE and alike >= ALIKE:
-        return 1 + alike
+    its = _letters(known.text)
+    if iou(box, known.box) >= PLACE:
+        alike = SequenceMatcher(None, ours, its, autojunk=False).ratio()
+        if alike >= ALIKE:
+            return 1 + alike
     return float(ours == its and len(ours) >= TELLING)
 
 

@@ -250,18 +250,22 @@ select start as start_us, until as until_us, ends as ends_us from hearing
 where tenant = $1 and camera = $2 order by start;
 
 -- name: end_stretch
--- The live stretch ends here; what it has not come to is caught up.
-update hearing set ends = greatest(until, $3) where tenant = $1 and camera = $2 and ends is null;
+-- The live stretch that began then ends here; what it has not come to is caught up.
+update hearing set ends = greatest(until, $3)
+where tenant = $1 and camera = $2 and ends is null and start = $4;
 
 -- name: begin_stretch
--- A new live stretch.
-insert into hearing (tenant, camera, start, until) values ($1, $2, $3, $3)
-on conflict (tenant, camera, start) do update set ends = null returning until;
+-- A new live stretch, where there is none.
+insert into hearing (tenant, camera, start, until)
+select $1, $2, $3::timestamptz, $3::timestamptz
+where not exists (select from hearing where tenant = $1 and camera = $2 and ends is null)
+on conflict (tenant, camera, start) do update set ends = null;
 
 -- name: move_stretch
 -- A stretch was heard further, by whoever knows how far it was heard.
 update hearing set until = $5
-where tenant = $1 and camera = $2 and start = $3 and until <= $4 returning true;
+where tenant = $1 and camera = $2 and start = $3 and until <= $4
+  and (ends is null or $5 <= ends) returning true;
 
 -- name: note_silence
 -- Stretches were heard further, and there was nothing in them.

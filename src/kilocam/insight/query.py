@@ -59,6 +59,8 @@ _SYNONYMS = {
 _TOLD = ("speech", "text")
 SEEN_CLASSES = tuple(name for name in GROUPS if name not in _TOLD)
 """Classes and groups of what was seen: those that rules may name."""
+_SPELT = [word for word in (*GROUPS, *_SYNONYMS) if _SYNONYMS.get(word) not in _TOLD]
+"""What may be misspelt: "spraying" is not "saying"."""
 _ANYBODY = ("somebody", "someone", "anybody", "anyone", "people")
 _SPELLINGS = {"gray": "grey"}
 _STOP_WORDS = """
@@ -178,7 +180,7 @@ def _class(word: str) -> str | None:
     if len(word) < 5 or word in _STOP:
         return None
     singular = word.removesuffix("s")
-    near = difflib.get_close_matches(singular, [*GROUPS, *_SYNONYMS], n=1, cutoff=0.85)
+    near = difflib.get_close_matches(singular, _SPELT, n=1, cutoff=0.85)
     return _SYNONYMS.get(near[0], near[0]) if near else None
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from kilocam.core import CameraKey, ConfigError, Window
 from kilocam.database import (
     Database,
+    DatabaseError,
     NoPartition,
     Rejected,
     UnknownShard,
@@ -64,15 +65,20 @@ class Told:
             for row in rows
         )
 
-    async def begin(self, key: CameraKey, at_us: int) -> None:
-        """A live stretch from `at_us` on; the one before ends there and is caught up.
+    async def begin(self, key: CameraKey, at_us: int, instead_of: int | None = None) -> None:
+        """A live stretch from `at_us` on; the one that began at `instead_of` ends there.
+
+        Where another one is live, nothing happens: somebody else has begun it.
 
         Raises:
             Refused: there is no place for it.
         """
         with _refusals():
             async with self._database.for_tenant(key.tenant) as transaction:
-                await transaction.execute(_sql("end_stretch"), key.tenant, key.camera, at_us)
+                if instead_of is not None:
+                    await transaction.execute(
+                        _sql("end_stretch"), key.tenant, key.camera, at_us, instead_of
+                    )
                 await transaction.execute(_sql("begin_stretch"), key.tenant, key.camera, at_us)
 
     async def heard(
@@ -114,11 +120,17 @@ class Told:
         by_tenant: dict[str, list[tuple[str, int, int]]] = defaultdict(list)
         for key, start_us, until_us in sorted(silences):
             by_tenant[key.tenant].append((key.camera, start_us, until_us))
+        failure: DatabaseError | None = None
         for tenant, group in by_tenant.items():
             columns = map(list, zip(*group, strict=True))
-            with suppress(Refused), _refusals():  # a tenant that is gone needs no note
-                async with self._database.for_tenant(tenant) as transaction:
-                    await transaction.execute(_sql("note_silence"), tenant, *columns)
+            try:
+                with suppress(Refused), _refusals():  # a tenant that is gone needs no note
+                    async with self._database.for_tenant(tenant) as transaction:
+                        await transaction.execute(_sql("note_silence"), tenant, *columns)
+            except DatabaseError as error:
+                failure = error  # one that is away keeps out no others
+        if failure is not None:
+            raise failure
 
     async def drop(self, key: CameraKey) -> None:
         """A camera's stretches that are heard to their end are done with."""

@@ -63,6 +63,10 @@ def mp4_sound(config: bytes) -> Mp4Sound | None:
     return opus if config == opus.config else aac_format(config)
 
 
+_FASTEST = 192_000
+"""Samples a second that anybody sends."""
+
+
 def sound_format(codec: str, *, rate: int, channels: int, config: bytes) -> SoundFormat | None:
     """The format of sound that RTP names so; None when it is none of ours or cannot be read.
 
@@ -77,7 +81,7 @@ def sound_format(codec: str, *, rate: int, channels: int, config: bytes) -> Soun
             return aac_format(config) if rate > 0 else None
         case "opus":
             return OpusFormat()
-        case "pcmu" | "pcma" if rate > 0 and channels in (1, 2):
+        case "pcmu" | "pcma" if 0 < rate <= _FASTEST and channels in (1, 2):
             return G711Format(law=codec, sample_rate=rate, channels=channels)
         case _:
             return None

@@ -63,15 +63,14 @@ class SoundDecoder:
         out = []
         if self._stretch is not None and not self._stretch.goes_on(pts):
             out += self.finish()
-        if self._context is None:
-            self._context = _decoder(self._entry)
         try:
-            frames = self._context.decode(_packet(data))
-        except av.FFmpegError:
+            if self._context is None:
+                self._context = _decoder(self._entry)
+            for frame in self._context.decode(_packet(data)):
+                out += self._resampled(frame, pts)
+        except (av.FFmpegError, ValueError, OverflowError):
             self.skipped += 1
-            return out + self.finish()
-        for frame in frames:
-            out += self._resampled(frame, pts)
+            out += self.finish()
         return out
 
     def finish(self) -> list[HeardSound]:

@@ -1,6 +1,7 @@
 """Listening with the real models: real and synthetic speech, as cameras send it."""
 
 import subprocess
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Literal
@@ -106,6 +107,14 @@ def test_what_is_still_being_said_is_heard_with_what_comes(
     assert T0 + 1.5 * S <= first.until_us <= T0 + 2.3 * S
     rest = _listen(listener, scene, (first.until_us - T0) / S, 4 + len(sentence) / 16_000)
     assert "fire brigade" in rest.said[0].text.lower()
+
+
+def test_a_lost_packet_ends_nothing_that_is_said(listener: Listener, sentence: Waveform) -> None:
+    scene = _scene(silence(2), sentence, silence(3))
+    holed = replace(scene, lost={150, 151, 160})
+    outcome = _listen(listener, holed, 0, 4 + len(sentence) / 16_000)
+    assert "loading" in " ".join(each.text for each in outcome.said).lower()
+    assert outcome.until_us > T0 + 5 * S
 
 
 def test_what_ends_with_its_stretch_is_all_there_is(listener: Listener, sentence: Waveform) -> None:

@@ -99,7 +99,7 @@ async def test_what_a_live_stretch_left_behind_is_caught_up(house: House, told: 
     del house
     await told.begin(GATE, T0)
     await told.silent([(GATE, T0, T0 + 2 * S)])
-    await told.begin(GATE, T0 + 60 * S)
+    await told.begin(GATE, T0 + 60 * S, T0)
     behind = Stretch(start_us=T0, until_us=T0 + 2 * S, ends_us=T0 + 60 * S)
     live = Stretch(start_us=T0 + 60 * S, until_us=T0 + 60 * S, ends_us=None)
     assert await told.stretches(GATE) == (behind, live)
@@ -139,3 +139,14 @@ async def test_what_belongs_to_no_tenant_is_refused_and_keeps_out_nobody(
         await told.read(replace(window_at(0), tenant="nobody"), [text(0, 0, "EXIT")])
     await told.silent([(nobody, T0, T0 + S), (GATE, T0, T0 + S)])
     assert (await told.stretches(GATE))[0].until_us == T0 + S
+
+
+async def test_a_stretch_begins_only_where_none_is_live(house: House, told: Told) -> None:
+    del house
+    await told.begin(GATE, T0)
+    await told.begin(GATE, T0 + S)
+    await told.begin(GATE, T0 + 2 * S, T0 + S)  # of one that knows of another live one
+    assert [each.start_us for each in await told.stretches(GATE)] == [T0]
+    await told.begin(GATE, T0 + 60 * S, T0)
+    assert not await told.heard(GATE, T0, T0, T0 + 61 * S, [])  # beyond its end
+    assert await told.heard(GATE, T0, T0, T0 + 60 * S, [])

@@ -91,6 +91,13 @@ def test_a_live_stretch_too_far_behind_or_ahead_goes_astray() -> None:
         assert (ears.astray(NOW * S) is not None) == astray, until_s
 
 
+def _forget_over(desk: Desk) -> list[int]:
+    over = desk.ears.over()
+    for each in over:
+        desk.ears.forget(each)
+    return [each.start_us for each in over]
+
+
 def test_what_was_left_behind_is_caught_up_newest_first_when_nothing_live_is_due() -> None:
     desk = Desk()
     old, newer = Row(0, 9000 * S, 9030 * S), Row(9500 * S, 9510 * S, 9520 * S)
@@ -101,27 +108,63 @@ def test_what_was_left_behind_is_caught_up_newest_first_when_nothing_live_is_due
     assert desk.turn is not None
     assert desk.turn.last
     desk.heard()
-    over = desk.ears.over()
-    assert over is not None
-    assert over.start_us == newer.start_us
-    desk.ears.forget(over)
+    assert _forget_over(desk) == [newer.start_us]
     assert desk.take(NOW) == ("gate", 9000, 9020)
     assert not desk.turn.last
-    assert desk.ears.over() is None
+    assert desk.ears.over() == []
 
 
 def test_what_is_older_than_an_hour_is_given_up_and_counted() -> None:
     desk = Desk()
-    desk.ears.put(GATE, [Row(0, 1000 * S, 2000 * S), Row(5990 * S, 6000 * S, 6500 * S), _live(NOW)])
-    assert desk.take(NOW) == ("gate", 6400, 6420)
-    assert desk.ears.unheard_us == 400 * S
-    desk.heard(until_s=6500)
-    first = desk.ears.over()
-    assert first is not None
-    desk.ears.forget(first)
-    assert desk.take(NOW) is None
+    older, old = Row(0, 1000 * S, 2000 * S), Row(5990 * S, 6000 * S, 6500 * S)
+    desk.ears.put(GATE, [older, old, _live(NOW)])
+    desk.ears.expire(NOW * S)
+    assert _forget_over(desk) == [older.start_us]
     assert desk.ears.unheard_us == 1400 * S
-    assert desk.ears.over() is not None
+    assert desk.take(NOW) == ("gate", 6400, 6420)
+    desk.ears.expire(NOW * S)
+    assert desk.ears.unheard_us == 1400 * S
+
+
+def test_no_camera_leaves_more_than_a_few_stretches_behind() -> None:
+    desk = Desk()
+    behind = [Row((9000 + 60 * n) * S, (9000 + 60 * n) * S, (9060 + 60 * n) * S) for n in range(12)]
+    desk.ears.put(GATE, [*behind, _live(NOW)])
+    desk.ears.expire(NOW * S)
+    assert _forget_over(desk) == [each.start_us for each in behind[:4]]
+    assert desk.ears.unheard_us == 240 * S
+
+
+def test_a_turn_that_fails_is_tried_again_later_and_given_up_in_the_end() -> None:
+    desk = Desk(GATE)
+    turns, now = [], float(NOW)
+    while desk.ears.unheard_us == 0:
+        if (taken := desk.take(now)) is not None:
+            turns.append((now - NOW, taken[1]))
+            assert desk.turn is not None
+            desk.ears.failed(desk.turn, int(now * S))
+        now += 1
+    assert turns == [(0, NOW - 2), (10, NOW - 2), (30, NOW - 2)]
+    assert desk.ears.unheard_us == 20 * S
+    assert desk.take(now + 40) == ("gate", NOW + 18, NOW + 38)
+
+
+def test_what_cannot_be_kept_for_the_moment_is_heard_again() -> None:
+    desk = Desk(GATE)
+    desk.take(NOW)
+    assert desk.turn is not None
+    desk.ears.put_off(desk.turn, NOW * S)
+    assert desk.take(NOW + 9) is None
+    assert desk.take(NOW + 10) == ("gate", NOW - 2, NOW + 9)
+    assert desk.ears.unheard_us == 0
+
+
+def test_a_turn_as_long_as_can_be_goes_on_in_any_case() -> None:
+    desk = Desk()
+    desk.ears.put(GATE, [_live(NOW - 50)])
+    desk.take(NOW)
+    desk.heard(until_s=NOW - 50)
+    assert desk.take(NOW + 6) == ("gate", NOW - 30, NOW - 10)
 
 
 def test_stretches_heard_further_than_is_kept_are_to_be_noted() -> None:

@@ -41,8 +41,7 @@ def _glance(at_us: int, session: Session, key: CameraKey = GATE) -> Glance:
 
 class Shelf:
     async def read(self, key: CameraKey, from_us: int, to_us: int) -> Footage:
-        del to_us
-        return ((_session(), made.piece(key, wall_us=from_us)),)
+        return ((_session(), made.piece(key, wall_us=from_us, duration_us=to_us - from_us)),)
 
 
 class Listeners:
@@ -93,12 +92,14 @@ class Book:
         self._here()
         return [replace(row) for row in self.rows]
 
-    async def begin(self, key: CameraKey, at_us: int) -> None:
+    async def begin(self, key: CameraKey, at_us: int, instead_of: int | None) -> None:
         del key
         self._here()
         for row in self.rows:
-            row.ends_us = max(row.until_us, at_us) if row.ends_us is None else row.ends_us
-        self.rows.append(Row(at_us, at_us, None))
+            if row.ends_us is None and row.start_us == instead_of:
+                row.ends_us = max(row.until_us, at_us)
+        if all(row.ends_us is not None for row in self.rows):
+            self.rows.append(Row(at_us, at_us, None))
 
     async def heard(
         self, key: CameraKey, start_us: int, from_us: int, until_us: int,
@@ -128,12 +129,13 @@ class Book:
 class Stage:
     def __init__(self) -> None:
         self.listeners, self.book = Listeners(), Book()
-        ears = EarOptions(turn_us=10_000, quiet_turn_us=10_000, arrival_us=0)
+        ears = EarOptions(turn_us=10_000, quiet_turn_us=10_000, arrival_us=0, again_us=10_000)
         options = ListeningOptions(ears=ears, note_every_us=10_000)
         self.listening = Listening(Shelf(), self.listeners, self.book, SystemClock(), options)
 
-    def looked(self, codec: str = "pcmu") -> None:
-        self.listening.looked(_glance(now_us() - S, _session(codec)))
+    def looked(self, codec: str = "pcmu", camera: str = "gate") -> None:
+        key = CameraKey("default", camera)
+        self.listening.looked(_glance(now_us() - S, _session(codec), key))
 
     async def until(self, condition: Callable[[], bool]) -> None:
         async with asyncio.timeout(5):
@@ -234,8 +236,9 @@ async def test_a_turn_that_fails_is_counted_and_the_next_goes_on() -> None:
     async with _running() as stage:
         stage.listeners.errors.append(WorkerError("died"))
         stage.looked()
+        await stage.until(lambda: stage.listening.counts["failed"] == 1)
         await stage.until(lambda: bool(stage.book.said))
-        assert stage.listening.counts["failed"] == 1
+        assert stage.listeners.tasks[1].from_us == stage.listeners.tasks[0].from_us
 
 
 @pytest.mark.asyncio
@@ -255,8 +258,11 @@ async def test_a_camera_without_a_place_keeps_out_nobody() -> None:
         stage.book.errors.append(Refused("no such tenant"))
         stage.looked()
         await stage.until(lambda: stage.listening.counts["refused"] == 1)
-        stage.looked()
+        stage.looked()  # it is not asked about again at once
+        stage.looked(camera="yard")
         await stage.until(lambda: bool(stage.book.said))
+        assert stage.listening.counts["refused"] == 1
+        assert {task.key.camera for task in stage.listeners.tasks} == {"yard"}
 
 
 @pytest.mark.asyncio
@@ -265,6 +271,32 @@ async def test_without_its_model_it_says_so() -> None:
         stage.listeners.errors.append(ModelError("model ear: missing"))
         stage.looked()
         await stage.until(lambda: stage.listening.problem == "model ear: missing")
+
+
+@pytest.mark.asyncio
+async def test_without_its_model_nothing_is_left_behind_again_and_again() -> None:
+    async with _running() as stage:
+        stage.looked()
+        await stage.until(lambda: bool(stage.book.said))
+        stage.listening.problem = "model ear: missing"
+        [row] = stage.book.rows
+        row.until_us -= 600 * S
+        stage.listening.dropped(GATE.partition)
+        stage.looked()
+        await asyncio.sleep(0.05)
+        assert len(stage.book.rows) == 1
+
+
+@pytest.mark.asyncio
+async def test_a_camera_given_away_while_its_place_is_asked_for_is_not_taken_back() -> None:
+    async with _running() as stage:
+        stage.book.errors.append(ConnectionRefusedError("away"))
+        stage.looked()
+        await asyncio.sleep(0.01)
+        stage.listening.dropped(GATE.partition)
+        await stage.until(lambda: not stage.book.errors)
+        await asyncio.sleep(0.6)
+        assert stage.listeners.tasks == []
 
 
 @pytest.mark.asyncio

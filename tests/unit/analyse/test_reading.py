@@ -10,7 +10,7 @@ import pytest
 from tests.fakes import pieces as made
 
 from kilocam.analyse.difference import HEIGHT, WIDTH, Grey
-from kilocam.analyse.errors import FootageError, ModelError, NotYet, WorkerError
+from kilocam.analyse.errors import FootageError, ModelError, Refused, WorkerError
 from kilocam.analyse.lines import WHOLE, Line, ReadOutcome, ReadTask
 from kilocam.analyse.pictures import Footage
 from kilocam.analyse.reading import Reading, ReadingOptions, Wishes
@@ -144,6 +144,25 @@ def test_the_camera_that_waits_longest_comes_first() -> None:
         desk.looked(second, GATE)
         desk.looked(second, YARD)
         assert desk.read(second) == ("gate", "yard")[second // 40 % 2]
+
+
+def test_a_camera_that_cannot_be_read_keeps_out_nobody() -> None:
+    desk = Desk()
+    turns = {"gate": 0, "yard": 0}
+    for second in range(0, 600, 4):
+        desk.looked(second, GATE)
+        desk.looked(second, YARD)
+        now = second * S + 1000 * S
+        if (wish := desk.wishes.take(now)) is None:
+            continue
+        turns[wish.glance.key.camera] += 1
+        if wish.glance.key == GATE:
+            desk.wishes.failed(wish, now)
+        else:
+            outcome = ReadOutcome(at_us=second * S, lines=(EXIT,), cost_us=1)
+            desk.wishes.read(wish, outcome, now)
+    assert turns["yard"] > 50
+    assert turns["gate"] < 10
 
 
 def test_every_wish_comes_to_one_end() -> None:
@@ -307,7 +326,7 @@ async def test_what_cannot_be_kept_for_the_moment_is_tried_again() -> None:
 @pytest.mark.asyncio
 async def test_what_has_no_place_is_counted() -> None:
     async with _running() as stage:
-        stage.book.errors.append(NotYet("no such tenant"))
+        stage.book.errors.append(Refused("no such tenant"))
         stage.looked()
         await stage.until(lambda: stage.reading.counts["refused"] == 1)
 

@@ -56,17 +56,23 @@ _REMEMBER_S = 60.0
 
 
 class ArchiveFootage:
-    """The log of this machine as analysis reads it: in threads, for files may be slow."""
+    """The log of this machine as analysis reads it: in threads, for files may be slow.
 
-    def __init__(self, archive: Archive) -> None:
+    Args:
+        archive: the log.
+        exact: from the moment asked for on, not from the key frame before it.
+    """
+
+    def __init__(self, archive: Archive, *, exact: bool = False) -> None:
         self._archive = archive
+        self._exact = exact
 
     async def read(self, key: CameraKey, from_us: int, to_us: int) -> Footage:
-        """Pieces of [from, to), from the last key frame at or before `from_us`."""
+        """Pieces of [from, to), from the last key frame at or before `from_us` unless `exact`."""
         return await asyncio.to_thread(self._read, key, from_us, to_us)
 
     def _read(self, key: CameraKey, from_us: int, to_us: int) -> Footage:
-        return tuple(self._archive.pieces(key, from_us, to_us))
+        return tuple(self._archive.pieces(key, from_us, to_us, exact=self._exact))
 
 
 class InsightSink:
@@ -126,9 +132,10 @@ async def _work(child: Child) -> None:
         pool = await _with_models(child, PoolOptions(workers=workers))
         try:
             live = SocketLiveView([installation.data.ranges(RECORDER)])
-            footage = ArchiveFootage(Archive(installation.footage, live))
+            archive = Archive(installation.footage, live)
+            footage, sound = ArchiveFootage(archive), ArchiveFootage(archive, exact=True)
             clock = SystemClock()
-            async with leases, senses(footage, database, clock) as beside:
+            async with leases, senses(footage, sound, database, clock) as beside:
                 await asyncio.to_thread(_note_holder, note, leases.name)
                 analyst = Analyst(
                     source=BusWindows(bus, leases),

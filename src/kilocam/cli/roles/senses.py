@@ -46,10 +46,10 @@ class ToldSink:
         with _refusals():
             return await self._told.stretches(key)
 
-    async def begin(self, key: CameraKey, at_us: int) -> None:
+    async def begin(self, key: CameraKey, at_us: int, instead_of: int | None) -> None:
         """A live stretch from here on."""
         with _refusals():
-            await self._told.begin(key, at_us)
+            await self._told.begin(key, at_us, instead_of)
 
     async def heard(
         self,
@@ -102,9 +102,13 @@ class Senses:
             ("what",),
             lambda: _labelled(listening.counts),
         )
-        metrics.watch_gauge("listening_lag_seconds", "Of the camera heard last.", listening.lag_s)
+        metrics.watch_gauge(
+            "listening_lag_seconds", "How far behind sound is heard, at worst.", listening.lag_s
+        )
         metrics.watch_counter(
-            "listening_unheard_seconds", "Sound given up, for it was too old.", listening.unheard_s
+            "listening_unheard_seconds",
+            "Time of cameras with sound that is given up: too old, or unreadable.",
+            listening.unheard_s,
         )
 
     @property
@@ -128,7 +132,9 @@ def _labelled(counts: Mapping[str, int]) -> list[tuple[tuple[str], float]]:
 
 
 @asynccontextmanager
-async def senses(footage: FootageSource, database: Database, clock: Clock) -> AsyncIterator[Senses]:
+async def senses(
+    footage: FootageSource, sound: FootageSource, database: Database, clock: Clock
+) -> AsyncIterator[Senses]:
     """Whoever reads and listens, their workers ended afterwards."""
     sink, models = ToldSink(Told(database)), models_directory()
     async with AsyncExitStack() as stack:
@@ -138,5 +144,5 @@ async def senses(footage: FootageSource, database: Database, clock: Clock) -> As
         stack.push_async_exit(readers)
         stack.push_async_exit(listeners)
         yield Senses(
-            Reading(footage, readers, sink, clock), Listening(footage, listeners, sink, clock)
+            Reading(footage, readers, sink, clock), Listening(sound, listeners, sink, clock)
         )

@@ -183,7 +183,7 @@ function EventCard({ card, playing, play }: Playable) {
             ref={video}
             data-testid="clip"
             src={card.clip}
-            muted={!card.quote}
+            muted={card.box !== null}
             controls
             playsInline
             onEnded={() => play("")}
