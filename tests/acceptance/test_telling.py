@@ -12,4 +12,5 @@ def test_a_sign_and_a_sentence_are_found_by_their_words() -> None:
     assert all(title.startswith('text "LOADING BAY 7" at cam') for title in result.read)
     assert result.sentences.told >= 1
     assert result.sentences.latencies_s
+    assert result.doubled == 0
     assert all("at cam1" in title for title in result.heard)

@@ -140,3 +140,10 @@ def test_filters_and_question_that_exclude_each_other_find_nothing() -> None:
 @pytest.mark.parametrize("text", ["", "?!", "the", "\0\n", "x" * 100_000, "last last last"])
 def test_nonsense_is_no_error(text: str) -> None:
     assert len(ask(text).words) <= 16
+
+
+@pytest.mark.parametrize("word", ["spraying", "staying", "littering", "swaying", "singing"])
+def test_words_alike_to_those_of_speech_and_text_ask_for_neither(word: str) -> None:
+    query = parse_query(f"someone {word}", cameras=(), now_us=0)
+    assert query.labels == ("person",)
+    assert query.words == (word,)
