@@ -52,9 +52,9 @@ class PoolCounts:
     recycled: int = 0
 
 
-def worker_command(models: Path, kind: str = "look") -> tuple[str, ...]:
+def worker_command(models: Path, kind: str = "look", *names: str) -> tuple[str, ...]:
     """How to start a worker that finds its models in a folder; kinds are in `worker.py`."""
-    return (sys.executable, "-m", "kilocam.analyse.worker", kind, str(models))
+    return (sys.executable, "-m", "kilocam.analyse.worker", kind, str(models), *names)
 
 
 class WorkerPool(Generic[Doing, Outcome]):
