@@ -8,7 +8,10 @@ Start reading at: `analyst.py`; `docs/design/analyse.md` says why.
 
 from kilocam.analyse.analyst import Analyst, AnalystOptions, AnalystStatus
 from kilocam.analyse.audit import share_within
+from kilocam.analyse.canary import Limits, Tally, Verdict
+from kilocam.analyse.comparing import Comparing, ComparingOptions
 from kilocam.analyse.detector import KINDS
+from kilocam.analyse.detectors import check_detector
 from kilocam.analyse.errors import (
     AnalyseError,
     FootageError,
@@ -20,14 +23,19 @@ from kilocam.analyse.errors import (
 from kilocam.analyse.listening import Listening, ListeningOptions
 from kilocam.analyse.models import (
     DETECTOR,
+    LISTENER,
+    READER,
     Manifest,
     Model,
     cache_directory,
+    known_models,
+    load_manifest,
     load_model,
     models_directory,
 )
 from kilocam.analyse.pictures import Footage
 from kilocam.analyse.pool import (
+    ComparePool,
     ListenPool,
     LookPool,
     PoolCounts,
@@ -62,13 +70,17 @@ from kilocam.analyse.seams import (
     Workers,
 )
 from kilocam.analyse.source import LEASES, BusWindows
+from kilocam.analyse.trials import BUCKET, BusTrial, Trial
 from kilocam.analyse.windows import Counts, Learnt
 
 __all__ = [
+    "BUCKET",
     "DETECTOR",
     "KINDS",
     "LEASES",
+    "LISTENER",
     "PIPELINE",
+    "READER",
     "SPEECH",
     "TEXT",
     "AnalyseError",
@@ -76,8 +88,12 @@ __all__ = [
     "AnalystOptions",
     "AnalystStatus",
     "BoxAt",
+    "BusTrial",
     "BusWindows",
     "Companion",
+    "ComparePool",
+    "Comparing",
+    "ComparingOptions",
     "Counts",
     "Footage",
     "FootageError",
@@ -85,6 +101,7 @@ __all__ = [
     "Glance",
     "HearingSink",
     "Learnt",
+    "Limits",
     "ListenPool",
     "Listening",
     "ListeningOptions",
@@ -107,13 +124,19 @@ __all__ = [
     "SkipReason",
     "SkippedWindow",
     "StageCount",
+    "Tally",
+    "Trial",
+    "Verdict",
     "WindowResult",
     "WindowSink",
     "WindowSource",
     "WorkerError",
     "Workers",
     "cache_directory",
+    "check_detector",
     "event_id",
+    "known_models",
+    "load_manifest",
     "load_model",
     "models_directory",
     "share_within",

@@ -17,7 +17,7 @@ from kilocam.analyse.errors import AnalyseError, FootageError
 from kilocam.analyse.models import DETECTOR, LISTENER, READER, load_model
 from kilocam.analyse.wire import Broken, Done, Outcome, Ready, Unreadable, encode, read_task
 
-NICENESS = {"look": 10, "read": 15, "listen": 15}
+NICENESS = {"look": 10, "read": 15, "listen": 15, "compare": 15}
 """By what a worker does: looks come before what takes long."""
 ADDRESS_SPACE = 6 * 1024**3
 """What a decoder gone wild may reserve before it fails instead of the machine."""
@@ -85,8 +85,22 @@ def _listen(models: Path) -> Callable[[Any], object]:
     return Listener(load_model(LISTENER, models)).listen
 
 
+def _compare(models: Path, current: str, candidate: str) -> Callable[[Any], object]:
+    from kilocam.analyse.comparer import Comparer
+    from kilocam.analyse.detectors import make_detector
+    from kilocam.analyse.stored import StoredPictures
+
+    one, other = (make_detector(load_model(name, models)) for name in (current, candidate))
+    return Comparer(one, other, StoredPictures()).compare
+
+
 Prepare = Callable[..., Callable[[Any], object]]
-_PREPARE: Mapping[str, Prepare] = {"look": _look, "read": _read, "listen": _listen}
+_PREPARE: Mapping[str, Prepare] = {
+    "look": _look,
+    "read": _read,
+    "listen": _listen,
+    "compare": _compare,
+}
 """Each imports what it alone needs; takes the folder and references of the models named."""
 
 
