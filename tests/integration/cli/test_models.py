@@ -33,7 +33,7 @@ from kilocam.analyse.canary import Agreement
 from kilocam.analyse.look import LookOutcome, LookTask, Memory
 from kilocam.analyse.pictures import Footage
 from kilocam.api.operations.models import ModelList
-from kilocam.bus import Bus
+from kilocam.bus import Bus, BusUnavailable
 from kilocam.cli.roles.models import Models
 from kilocam.core import CameraKey, SystemClock, Window
 from kilocam.core.settings import AnalysisSettings
@@ -231,6 +231,17 @@ async def test_a_canary_that_cannot_be_tried_is_told_and_the_detector_looks(
         assert stage.models.follow(Shelf(street)) == ()
         assert problem in stage.models.problem
         assert await _people(stage.pool, street) >= 5
+
+
+async def test_without_the_queue_it_is_not_guessed_which_one_looks(
+    server: Server, tmp_path: Path, current: Manifest
+) -> None:
+    install(tmp_path / "models", "other-eye")
+    stage = Stage(server, tmp_path, AnalysisSettings(canary="other-eye@2"))
+    server.kill()
+    async with stage.bus:
+        with pytest.raises(BusUnavailable):
+            await stage.models.start(ONE)
 
 
 async def test_a_detector_that_is_not_there_is_told_with_those_that_are(
