@@ -17,9 +17,9 @@ import pytest
 from playwright.sync_api import Browser, Page, Route, WebSocket, expect
 from tests.acceptance.conftest import House
 
-from kilocam.analyse import BoxAt, ObjectSeen, WindowResult, event_id
+from kilocam.analyse import BoxAt, ObjectSeen, StageCount, WindowResult, event_id
 from kilocam.bus import Position
-from kilocam.core import Window, format_time
+from kilocam.core import CameraKey, Window, format_time, share_within
 from kilocam.database import Database
 from kilocam.fleet import CameraInput, Fleet, Keyring, Role
 from kilocam.insight import Windows
@@ -245,6 +245,47 @@ def test_events_are_shown_as_they_come_and_their_pictures_play(
     cards.first.get_by_role("link").click()
     expect(signed_in.get_by_role("heading", name="hour")).to_be_visible()
     assert grab(signed_in, "past").number is not None
+
+
+def audited_window(key: CameraKey, at_us: int, *, moving: bool) -> WindowResult:
+    """A quiet window that was looked at all the same."""
+    return WindowResult(
+        window=Window(
+            tenant=key.tenant, camera=key.camera, start_us=at_us, end_us=at_us + 2_000_000
+        ),
+        version="test", partition=key.partition, position=Position(7, at_us), looked_us=at_us,
+        objects=(),
+        stages={
+            "audit": StageCount(seen=1, passed=int(moving)),
+            "whole": StageCount(seen=3, passed=int(moving), cost_us=45_000),
+        },
+    )  # fmt: skip
+
+
+def test_what_was_looked_at_and_what_is_missed_is_told_stage_by_stage(
+    chromium: Browser, signed_in: Page, house: House
+) -> None:
+    key, start_us = house.hour.key, house.hour.truth.spec.start_us + 600_000_000
+    audited = [audited_window(key, start_us + n * 2_000_000, moving=n == 0) for n in range(40)]
+    house.write(lambda database, _: Windows(database, "test").note(audited))
+    context = chromium.new_context(**PHONE, storage_state=signed_in.context.storage_state())  # type: ignore[arg-type]  # the keys are those of the call
+    page = context.new_page()
+    page.goto(f"{house.url}/#/events")
+    panel = page.get_by_test_id("analysis")
+    expect(panel).to_contain_text("Looked at")
+    panel.locator("summary").click()
+    panel.get_by_role("combobox").select_option(key.camera)
+    whole = page.get_by_test_id("stage-whole")
+    expect(whole).to_contain_text("15.0 ms")
+    expect(whole.locator("td").first).to_have_text("120")
+    expect(page.get_by_test_id("stage-audit").locator("td").nth(2)).to_have_text("2.5 %")
+    low, high = share_within(40, 1)
+    expect(page.get_by_test_id("missed")).to_have_text(
+        f"Something moves in {100 * low:.1f} % to {100 * high:.0f} % of those passed over as quiet "
+        "(95 % sure, 40 audited)."
+    )
+    assert page.evaluate(WIDER) == []
+    context.close()
 
 
 def test_a_clip_that_plays_is_left_in_peace_by_what_comes(signed_in: Page, house: House) -> None:

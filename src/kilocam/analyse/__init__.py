@@ -7,7 +7,6 @@ Start reading at: `analyst.py`; `docs/design/analyse.md` says why.
 """
 
 from kilocam.analyse.analyst import Analyst, AnalystOptions, AnalystStatus
-from kilocam.analyse.audit import share_within
 from kilocam.analyse.canary import Limits, Tally, Verdict
 from kilocam.analyse.comparing import Comparing, ComparingOptions
 from kilocam.analyse.detector import KINDS
@@ -139,6 +138,5 @@ __all__ = [
     "load_manifest",
     "load_model",
     "models_directory",
-    "share_within",
     "worker_command",
 ]

@@ -261,6 +261,7 @@ class Analyst:
             gop_us=look.target.gop_us,
             changed=outcome.findings.changed,
             moving=outcome.found,
+            grey=outcome.grey,
             session=session,
         )
         for companion in self._companions:

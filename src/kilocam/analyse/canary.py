@@ -15,19 +15,18 @@ from itertools import product
 
 from blake3 import blake3
 
-from kilocam.analyse.audit import share_within
 from kilocam.analyse.detector import KIND_OF, OVERLAP, THRESHOLD, iou
 from kilocam.analyse.tracker import SURE
-from kilocam.core import CameraKey, Detection
+from kilocam.core import CameraKey, Detection, share_within
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """What is borne of a candidate, and how much must be known before a verdict."""
 
-    missed: float = 0.15
-    """Of what the one in use finds. The 8-bit version of our own network should keep within it: it
-    found .80 of the people where the other found .85."""
+    missed: float = 0.10
+    """Of what the one in use finds. Our own network with 8 bits missed 3 of 410; what is made
+    otherwise draws its boxes otherwise, and needs room."""
     extra: float = 0.30
     """Of what the candidate finds: one that finds the tenth more that ours misses keeps within."""
     failed: float = 0.01

@@ -47,6 +47,16 @@ _VOICE = VadOptions(
 )
 
 
+def voiced(sound: Sound) -> list[Sound]:
+    """The parts of a stretch in which somebody speaks."""
+    return [
+        Sound(
+            sound.at_us + span["start"] * 1_000_000 // RATE, sound.pcm[span["start"] : span["end"]]
+        )
+        for span in get_speech_timestamps(sound.pcm, _VOICE)
+    ]
+
+
 class Listener:
     """Listens to one task after the other; not for several threads at once."""
 
@@ -74,33 +84,34 @@ class Listener:
         for n, sound in enumerate(sounds):
             following = sounds[n + 1].at_us if n + 1 < len(sounds) else task.to_us
             broken = following - sound.end_us > PAUSE_US
-            until_us, voiced = run.voiced(sound, ends=task.last or broken)
+            until_us, parts = run.spoken(sound, ends=task.last or broken)
             run.until_us = following if broken else until_us
-            for part in voiced:
-                self._say(run, part)
+            for part in parts:
+                with run.timed("speech", part):
+                    said = self.understand(part)
+                if said is not None:
+                    run.said.append(said)
             if not broken and until_us < sound.end_us - OVERLAP_US:
                 break  # still speaking; the rest is heard with it
         return run.outcome()
 
-    def _say(self, run: "_Run", sound: Sound) -> None:
-        with run.timed("speech", sound):
-            found, _ = self._whisper.transcribe(
-                sound.pcm, language="en", beam_size=1, temperature=0.0,
-                condition_on_previous_text=False,
-            )  # fmt: skip
-            segments = list(found)
+    def understand(self, sound: Sound) -> Utterance | None:
+        """What is said in a part of sound in which somebody speaks; None: nothing to be sure of."""
+        found, _ = self._whisper.transcribe(
+            sound.pcm, language="en", beam_size=1, temperature=0.0,
+            condition_on_previous_text=False,
+        )  # fmt: skip
         sure = [
             each
-            for each in segments
+            for each in found
             if each.compression_ratio <= BABBLE
             and (each.no_speech_prob <= SPEECHLESS or each.avg_logprob > UNSURE)
         ]
         text = " ".join(" ".join(each.text.split()) for each in sure).strip()
-        if any(map(str.isalnum, text)):
-            mean = sum(each.avg_logprob for each in sure) / len(sure)
-            run.said.append(
-                Utterance(from_us=sound.at_us, to_us=sound.end_us, text=text, score=math.exp(mean))
-            )
+        if not any(map(str.isalnum, text)):
+            return None
+        score = math.exp(sum(each.avg_logprob for each in sure) / len(sure))
+        return Utterance(from_us=sound.at_us, to_us=sound.end_us, text=text, score=score)
 
     def _of(self, key: CameraKey) -> StoredSound:
         """Kept, for it knows how a camera's sound lies to its pictures."""
@@ -134,7 +145,7 @@ class _Run:
         given_us = sound.end_us - sound.at_us if sound is not None else 0
         self._heard_us[stage] = self._heard_us.get(stage, 0) + given_us
 
-    def voiced(self, sound: Sound, *, ends: bool) -> tuple[int, list[Sound]]:
+    def spoken(self, sound: Sound, *, ends: bool) -> tuple[int, list[Sound]]:
         """Up to where a stretch is heard, and the parts of it in which somebody spoke."""
         with self.timed("loudness", sound):
             loud, self._floor_db = is_loud(sound.pcm, self._floor_db)
@@ -143,16 +154,10 @@ class _Run:
         if not loud:
             return done_us, []
         with self.timed("voice", sound):
-            spans = get_speech_timestamps(sound.pcm, _VOICE)
-        parts: list[Sound] = []
-        for span in spans:
-            part = Sound(
-                sound.at_us + span["start"] * 1_000_000 // RATE,
-                sound.pcm[span["start"] : span["end"]],
-            )
+            parts = voiced(sound)
+        for n, part in enumerate(parts):
             if not ends and sound.end_us - part.end_us < PAUSE_US and not _cut(part):
-                return part.at_us, parts
-            parts.append(part)
+                return part.at_us, parts[:n]
         return max(done_us, parts[-1].end_us if parts else 0), parts
 
     def outcome(self) -> ListenOutcome:

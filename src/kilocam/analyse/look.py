@@ -18,7 +18,7 @@ from enum import Enum, auto
 from kilocam.analyse.colours import Pixels, colours_of, is_monochrome
 from kilocam.analyse.detector import THRESHOLD, Box
 from kilocam.analyse.detectors import ObjectDetector
-from kilocam.analyse.difference import HEIGHT, WIDTH, Background, compare
+from kilocam.analyse.difference import HEIGHT, WIDTH, Background, Grey, compare
 from kilocam.analyse.errors import FootageError
 from kilocam.analyse.pictures import Footage, Picture, PictureSource
 from kilocam.analyse.results import ObjectSeen, StageCount
@@ -95,6 +95,8 @@ class LookOutcome:
     changed: bool
     found: bool
     """Something that moves."""
+    grey: Grey | None = None
+    """The window's key frame as the difference stage saw it."""
 
 
 class _Moment(Enum):
@@ -187,6 +189,7 @@ class _Run:
         self._background = task.memory.background
         self._detected_us = task.memory.detected_us
         self._changed: Box | None = None
+        self._grey: Grey | None = None
         # The rest of the window before goes on with what its key frame counted.
         self._stages: Stages = dict(self._before.stages) if self._before is not None else {}
         self._spent: Stages = {}
@@ -253,11 +256,12 @@ class _Run:
             stages=self._spent,
             changed=self._changed is not None,
             found=self.tracker.moving,
+            grey=self._grey,
         )
 
     def _compare(self, picture: Picture) -> bool:
         begun = self._stopwatch_ns()
-        grey = picture.grey(WIDTH, HEIGHT)
+        self._grey = grey = picture.grey(WIDTH, HEIGHT)
         change, self._background = compare(self._background, grey, picture.at_us)
         self._changed = change.box if change.changed else None
         self.count("difference", begun, seen=1, passed=int(change.changed))

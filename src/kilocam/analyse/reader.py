@@ -58,11 +58,12 @@ class Reader:
         picture = next(self._pictures(task.footage, task.window.start_us - TOLERANCE_US), None)
         if picture is None:
             raise FootageError(f"{task.what}: no picture there can be decoded")
-        lines = self._lines(picture, task.region)
+        lines = self.lines(picture, task.region)
         cost_us = (self._stopwatch_ns() - begun) // 1000
         return ReadOutcome(at_us=picture.at_us, lines=lines, cost_us=cost_us)
 
-    def _lines(self, picture: Picture, region: Box) -> tuple[Line, ...]:
+    def lines(self, picture: Picture, region: Box) -> tuple[Line, ...]:
+        """What is read in a part of a picture."""
         x, y, width, height = region
         scale = _scale(picture, region)
         wide, high = round(picture.width * scale), round(picture.height * scale)

@@ -1,18 +1,22 @@
 """The reading service: which pictures are read, when, and what becomes of the lines.
 
 Looks say where a picture changed; that is read, the most overdue camera first, and change that no
-moving object explains (a sign, a parcel) before change that one does. A camera in which nothing new
-is read is read less and less often until something changes anew, or elsewhere in its picture. One
-worker reads, for a share of one core, so that reading starves nobody. Of each place of a picture
-the newest wish waits; those it does not come to expire, and all are counted.
+moving object explains (a sign, a parcel) before change that one does. What looks as it did when it
+was read last is not read again for a while. One worker reads, for a share of one core, so that
+reading starves nobody. Of each place of a picture the newest wish waits; those it does not come to
+expire, and all are counted.
 """
 
 import asyncio
 import logging
+import math
 from collections import Counter, deque
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from kilocam.analyse.detector import iou
+from kilocam.analyse.difference import HEIGHT, WIDTH, Grey
 from kilocam.analyse.errors import FootageError, ModelError, NotYet, Refused, WorkerError
 from kilocam.analyse.lines import WHOLE, ReadOutcome, ReadTask
 from kilocam.analyse.patience import FAILED, PASSING, Patience
@@ -26,6 +30,9 @@ _log = logging.getLogger(__name__)
 Box = tuple[float, float, float, float]
 _S = 1_000_000
 _MODELS_AGAIN_S = 15.0
+STEP, CELLS = 12, 3
+"""Grey levels by which so many cells of the small picture must differ to be something else: a cell
+is a mean over dozens of pixels, so noise of sigma 6 moves none so far."""
 MOST_WISHES = 4
 """Of one camera; a picture that changes in more places is read as a whole soon."""
 
@@ -37,8 +44,9 @@ class ReadingOptions:
     share: float = 0.25
     """Of one core's time."""
     gap_us: int = 4 * _S
-    most_gap_us: int = 30 * _S
-    """Between two readings of a camera in which nothing new is read."""
+    """Between two readings of a camera ..."""
+    same_gap_us: int = 60 * _S
+    """... and of what looks as it did."""
     whole_us: int = 600 * _S
     """A picture in which nothing changes is read as a whole this often."""
     stale_us: int = 60 * _S
@@ -68,12 +76,11 @@ class _Camera:
     texts: Texts
     wishes: deque[Wish] = field(default_factory=deque)
     """Of different places, the oldest first."""
-    region: Box = WHOLE
-    """Read last."""
     read_us: int = 0
+    grey: Grey | None = None
+    """What it looked like when it was read last."""
     whole_us: int = 0
     """When the whole picture was wished for last."""
-    gap_us: int = 0
 
 
 class Wishes:
@@ -90,14 +97,11 @@ class Wishes:
         if camera is None:
             camera = self._cameras[glance.key] = _Camera(Texts(glance.key))
         camera.texts.looked(glance.window.start_us, glance.changed)
-        if glance.changed is None:
-            camera.gap_us = min(camera.gap_us, self._options.gap_us)  # what comes next is new
         region = self._region(glance, camera, now_us)
         if region is None:
             return
-        elsewhere = not _same_place(region, camera.region) and region != WHOLE
-        gap_us = self._options.gap_us if elsewhere else camera.gap_us
-        if now_us - camera.read_us < gap_us:
+        news = _looks_different(camera.grey, glance.grey, region)
+        if now_us - camera.read_us < (self._options.gap_us if news else self._options.same_gap_us):
             return
         self._counts["wished"] += 1
         waiting = [each for each in camera.wishes if not _same_place(each.region, region)]
@@ -127,15 +131,13 @@ class Wishes:
             return ()  # given away meanwhile
         glance = wish.glance
         seen = camera.texts.step(
-            glance.window.start_us, outcome.at_us, outcome.lines, glance.changed
+            glance.window.start_us,
+            outcome.at_us,
+            outcome.lines,
+            region=wish.region,
+            changed=glance.changed,
         )
-        news = any(each.opens for each in seen)
-        camera.read_us, camera.region = now_us, wish.region
-        camera.gap_us = (
-            self._options.gap_us
-            if news
-            else min(max(camera.gap_us, self._options.gap_us) * 2, self._options.most_gap_us)
-        )
+        camera.read_us, camera.grey = now_us, glance.grey
         return seen
 
     def drop(self, partition: int) -> None:
@@ -246,6 +248,18 @@ class Reading:
             if kept is not FAILED:
                 break
         self.counts["read"] += 1
+
+
+def _looks_different(before: Grey | None, now: Grey | None, region: Box) -> bool:
+    """Whether a part of a picture differs from another picture, but for the light on all of it."""
+    if before is None or now is None:
+        return True
+    x, y, width, height = region
+    rows = slice(int(y * HEIGHT), math.ceil((y + height) * HEIGHT))
+    columns = slice(int(x * WIDTH), math.ceil((x + width) * WIDTH))
+    off = now.astype(np.int16) - before
+    off -= np.int16(np.median(off))
+    return int((np.abs(off[rows, columns]) > STEP).sum()) >= CELLS
 
 
 def _same_place(one: Box, other: Box) -> bool:

@@ -20,8 +20,8 @@ from bisect import bisect_left, insort
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from zlib import crc32
 
+from kilocam.analyse.audit import drawn
 from kilocam.analyse.camera import Camera, Queued
 from kilocam.analyse.gate import RateGate
 from kilocam.analyse.results import PIPELINE, SkippedWindow, SkipReason, StageCount
@@ -279,16 +279,12 @@ class Scheduler:
             self._pass_over(camera, camera.backlog.pop())
 
     def _pass_over(self, camera: Camera, pending: Pending) -> None:
-        """Skip what is quiet, but for a sample that says what is missed so.
-
-        Chosen by a hash of its name: nothing about the window itself has a say in it.
-        """
-        drawn = crc32(f"{camera.key}/{pending.start_us}".encode())
-        if drawn % self._options.audit_every:
-            self._skip(camera, pending, SkipReason.QUIET)
-        else:
+        """Skip what is quiet, but for a sample that says what is missed so."""
+        if drawn(camera.key, pending.start_us, self._options.audit_every):
             pending.audit, pending.doubtful = True, False
             self._put_behind(camera, pending)
+        else:
+            self._skip(camera, pending, SkipReason.QUIET)
 
     def _stir(self, camera: Camera, ref: GopRef) -> None:
         """The window that waits does not wait for its camera's least rate if it is busy itself."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from kilocam.analyse.comparer import CompareOutcome, CompareTask
+from kilocam.analyse.difference import Grey
 from kilocam.analyse.ears import Kept
 from kilocam.analyse.lines import ReadOutcome, ReadTask
 from kilocam.analyse.look import LookOutcome, LookTask
@@ -143,6 +144,8 @@ class Glance:
     """Around what differs from the scene's background."""
     moving: bool
     """Something that moves was found."""
+    grey: Grey | None
+    """The window's key frame, small."""
     session: Session
     """Whose tracks say what there is to be heard."""
 

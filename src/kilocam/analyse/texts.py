@@ -1,8 +1,9 @@
 """Which lines read in pictures of a camera are one text: that is one event, as an object is.
 
 The same place and about the same letters are the same text, however well it was read; and so is the
-same text elsewhere, as when a van with a name on it drives by. What came with a change of the
-picture goes with it: once its place looks as before, the same text is another event.
+same text elsewhere, as when a van with a name on it drives by. A text is gone when its place looks
+as before it came, or was read and did not hold it, twice in a row; the same text is another event
+then.
 """
 
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 
 from kilocam.analyse.detector import iou
-from kilocam.analyse.lines import Box, Line
+from kilocam.analyse.lines import WHOLE, Box, Line
 from kilocam.analyse.results import TEXT, BoxAt, ObjectSeen, event_id
 from kilocam.core import CameraKey
 
@@ -22,10 +23,10 @@ ALIKE = 0.6
 """So much of the letters must be the same there."""
 TELLING = 4
 """Letters and digits of a text that is known again elsewhere."""
-LOOKS = 2
-"""In a row in which a text's place looks as before it came: it is gone."""
+GONE = 2
+"""Looks in a row, or readings, by which a text is not there any more."""
 COVERED = 0.5
-"""So much of a text's box must have changed for its place to have changed."""
+"""So much of a text's box must have changed, or been read, for its place to have been."""
 MOST = 64
 """Texts remembered of one camera."""
 
@@ -38,8 +39,10 @@ class _Known:
     at_us: int
     came: bool = False
     """With a change of the picture."""
-    gone: int = 0
+    unchanged: int = 0
     """Looks in a row in which its place did not differ from the background."""
+    missed: int = 0
+    """Readings in a row of its place that did not find it."""
 
 
 @dataclass(slots=True)
@@ -54,11 +57,17 @@ class Texts:
         for known in self._known:
             if known.came and at_us > known.at_us:
                 differs = _covers(changed, known.box)
-                known.gone = 0 if differs else known.gone + 1
-        self._known = [known for known in self._known if known.gone < LOOKS]
+                known.unchanged = 0 if differs else known.unchanged + 1
+        self._known = [known for known in self._known if known.unchanged < GONE]
 
     def step(
-        self, window_start_us: int, at_us: int, lines: Sequence[Line], changed: Box | None = None
+        self,
+        window_start_us: int,
+        at_us: int,
+        lines: Sequence[Line],
+        *,
+        region: Box = WHOLE,
+        changed: Box | None = None,
     ) -> tuple[ObjectSeen, ...]:
         """What a window's reading contributes; windows come in order of time.
 
@@ -66,6 +75,7 @@ class Texts:
             window_start_us: the window whose first picture was read.
             at_us: when that was taken.
             lines: what was read.
+            region: the part that was read.
             changed: where that picture differs from the background.
         """
         free = [each for each in self._known if at_us - each.at_us <= REMEMBERED_US]
@@ -83,6 +93,7 @@ class Texts:
             else:
                 free.remove(known)
                 known.text, known.box, known.at_us = line.text, line.box, at_us
+                known.missed = 0
             stays.append(known)
             seen.append(
                 ObjectSeen(
@@ -94,16 +105,19 @@ class Texts:
                     boxes=(BoxAt(at_us=at_us, box=line.box, score=line.score),),
                 )
             )
-        self._known = (stays + free)[:MOST]
+        for known in free:
+            known.missed += _covers(region, known.box)
+        stays += [known for known in free if known.missed < GONE]
+        self._known = stays[:MOST]
         return tuple(seen)
 
 
-def _covers(changed: Box | None, box: Box) -> bool:
-    """Whether a place has changed; a rest of change that slowly fades is not enough."""
-    if changed is None:
+def _covers(part: Box | None, box: Box) -> bool:
+    """Whether a place is in a part; a rest of change that slowly fades is not enough."""
+    if part is None:
         return False
-    width = min(changed[0] + changed[2], box[0] + box[2]) - max(changed[0], box[0])
-    height = min(changed[1] + changed[3], box[1] + box[3]) - max(changed[1], box[1])
+    width = min(part[0] + part[2], box[0] + box[2]) - max(part[0], box[0])
+    height = min(part[1] + part[3], box[1] + box[3]) - max(part[1], box[1])
     return width > 0 and height > 0 and width * height >= COVERED * box[2] * box[3]
 
 

@@ -1,7 +1,7 @@
 """The fleet: tenants, cameras, who may act, and all that ever happened to them.
 
-Owns: tenants, cameras with their sealed addresses, API tokens, sign-ins, the key file, the event
-store (`fleet_event`) with its projections.
+Owns: tenants, cameras with their sealed addresses and their rules, API tokens, sign-ins, the key
+file, the event store (`fleet_event`) with its projections.
 Never does: HTTP; connect to a camera; show a credential.
 Start reading at: `fleet.py`, then `events.py`.
 """
@@ -21,6 +21,7 @@ from kilocam.fleet.errors import (
 )
 from kilocam.fleet.fleet import Fleet
 from kilocam.fleet.keys import Key, Keyring, Use
+from kilocam.fleet.rules import Rules, rules_of
 from kilocam.fleet.sealing import Seal
 from kilocam.fleet.sessions import Session, Sessions
 from kilocam.fleet.spent import Spent
@@ -37,6 +38,7 @@ from kilocam.fleet.values import (
     Page,
     Principal,
     Role,
+    StoredRule,
     Tenant,
     Token,
     Unset,
@@ -67,10 +69,12 @@ __all__ = [
     "Page",
     "Principal",
     "Role",
+    "Rules",
     "Seal",
     "Session",
     "Sessions",
     "Spent",
+    "StoredRule",
     "Tenant",
     "Token",
     "Tokens",
@@ -80,5 +84,6 @@ __all__ = [
     "Unset",
     "Use",
     "check_address",
+    "rules_of",
     "token_subject",
 ]

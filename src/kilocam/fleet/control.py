@@ -110,7 +110,13 @@ class FleetControl:
 
 
 async def _rebuild(transaction: Transaction) -> int:
-    for statement in ("hold_projections", "clear_tenants", "clear_cameras", "clear_tokens"):
+    for statement in (
+        "hold_projections",
+        "clear_tenants",
+        "clear_cameras",
+        "clear_tokens",
+        "clear_rules",
+    ):
         await transaction.execute(sql(statement))
     count, last = 0, 0
     while rows := await transaction.fetch(sql("events_after"), last, _REBUILD_BATCH):

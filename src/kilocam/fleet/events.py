@@ -15,6 +15,8 @@ from kilocam.fleet.values import FleetEvent
 CAMERA_ADDED = "camera_added"
 CAMERA_CHANGED = "camera_changed"
 CAMERA_REMOVED = "camera_removed"
+RULE_PUT = "rule_put"
+RULE_REMOVED = "rule_removed"
 TENANT_ADDED = "tenant_added"
 TOKEN_CREATED = "token_created"  # noqa: S105 - the name of an event
 TOKEN_REVOKED = "token_revoked"  # noqa: S105
@@ -71,6 +73,15 @@ async def project(transaction: Transaction, event: FleetEvent) -> None:
             )  # fmt: skip
         case "camera_removed":
             await transaction.execute(sql("drop_camera"), event.tenant, thing)
+        case "rule_put":
+            camera, _, name = thing.partition("/")
+            await transaction.execute(
+                sql("put_rule"), event.tenant, camera, name, data["definition"], event.version,
+                event.at_us,
+            )  # fmt: skip
+        case "rule_removed":
+            camera, _, name = thing.partition("/")
+            await transaction.execute(sql("drop_rule"), event.tenant, camera, name)
         case "tenant_added":
             await transaction.execute(
                 sql("put_tenant"), event.tenant, thing, data["name"], event.at_us

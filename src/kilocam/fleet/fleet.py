@@ -17,6 +17,7 @@ from kilocam.fleet.events import (
 )
 from kilocam.fleet.keys import Keyring
 from kilocam.fleet.paging import check_limit, page
+from kilocam.fleet.rules import Rules
 from kilocam.fleet.sealing import Seal
 from kilocam.fleet.tokens import Tokens
 from kilocam.fleet.values import (
@@ -43,6 +44,7 @@ class Fleet:
         self._database = database
         self._states = CameraStates(Seal(keyring))
         self.tokens = Tokens(database, clock or SystemClock())
+        self.rules = Rules(database)
 
     # Tenants
 

@@ -21,7 +21,7 @@ where id > $1 order by id limit $2;
 
 -- name: hold_projections
 -- Nobody changes a projection while all of them are made again.
-lock table tenant, camera, token in exclusive mode;
+lock table tenant, camera, token, rule in exclusive mode;
 
 -- name: clear_tenants
 -- Part of rebuilding.
@@ -34,6 +34,10 @@ delete from camera;
 -- name: clear_tokens
 -- Part of rebuilding.
 delete from token;
+
+-- name: clear_rules
+-- Part of rebuilding.
+delete from rule;
 
 -- name: put_tenant
 -- Projection of tenant_added.
@@ -82,6 +86,22 @@ select distinct tenant from camera where declared order by tenant;
 -- Control only: what recorders are to record.
 select tenant, id, sealed_url, sealed_detect_url, transport, keep_us, version
 from camera where enabled order by tenant, id;
+
+-- name: put_rule
+-- Projection of rule_put.
+insert into rule (tenant, camera, name, definition, version, updated)
+values ($1, $2, $3, $4, $5, $6)
+on conflict (tenant, camera, name) do update set definition = excluded.definition,
+  version = excluded.version, updated = excluded.updated;
+
+-- name: drop_rule
+-- Projection of rule_removed.
+delete from rule where tenant = $1 and camera = $2 and name = $3;
+
+-- name: rules
+-- The rules of one camera by name.
+select camera, name, definition, version, updated as updated_us from rule
+where tenant = $1 and camera = $2 order by name;
 
 -- name: put_token
 -- Projection of token_created.

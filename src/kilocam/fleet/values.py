@@ -104,6 +104,18 @@ class Assignment:
         return CameraKey(self.tenant, self.camera)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredRule:
+    """One rule of a camera, as it was written."""
+
+    camera: str
+    name: str
+    definition: Mapping[str, Any]
+    """JSON, as `kilocam.core.rules` reads it."""
+    version: int
+    updated_us: int
+
+
 class Role(StrEnum):
     """What somebody may do; what each operation asks for stands in the API's catalogue."""
 
@@ -175,7 +187,7 @@ class FleetEvent:
     id: int
     tenant: str
     aggregate: str
-    """`camera/<id>`, `token/<id>`, `tenant/<id>`."""
+    """`camera/<id>`, `rule/<camera>/<name>`, `token/<id>`, `tenant/<id>`."""
     version: int
     kind: str
     data: Mapping[str, Any] = field(repr=False)

@@ -1,11 +1,13 @@
 """Insights: what was seen, when and where; kept in Postgres, found again.
 
 Owns: windows with their outcome and counts, events and what each window adds to them, checkpoints
-of the queue's partitions, search, the order of changes, the daily partitions of all that.
+of the queue's partitions, what rules find, search, the order of changes, the daily partitions of
+all that.
 Never does: HTTP; look at footage; know how an object was recognised.
 Start reading at: `windows.py` and `told.py` (writing), then `insight.py` (reading).
 """
 
+from kilocam.insight.audit import AUDIT, GATE, Missed, missed, stages
 from kilocam.insight.contributions import TOPIC
 from kilocam.insight.days import (
     DAYS_AHEAD,
@@ -16,10 +18,12 @@ from kilocam.insight.days import (
 )
 from kilocam.insight.errors import InsightError, Invalid, NotFound, NotYet, Refused, Unavailable
 from kilocam.insight.feed import Bell, Feed
+from kilocam.insight.hits import Evaluated, HitCount, RuleHits, RulesOf
 from kilocam.insight.insight import Insight
-from kilocam.insight.query import admits
+from kilocam.insight.query import SEEN_CLASSES, admits
 from kilocam.insight.seams import LookedWindow, SkippedWindow
 from kilocam.insight.told import Stretch, Told
+from kilocam.insight.tracks import Hit
 from kilocam.insight.values import (
     Answer,
     CameraCounts,
@@ -31,34 +35,45 @@ from kilocam.insight.values import (
     Found,
     Page,
     Sight,
+    StageSum,
 )
 from kilocam.insight.windows import Settled, Windows
 
 __all__ = [
+    "AUDIT",
     "DAYS_AHEAD",
     "DAYS_BEHIND",
+    "GATE",
+    "SEEN_CLASSES",
     "TOPIC",
     "Answer",
     "Bell",
     "CameraCounts",
     "ChangeKind",
     "Cursor",
+    "Evaluated",
     "Event",
     "EventChange",
     "EventFilter",
     "Feed",
     "Found",
+    "Hit",
+    "HitCount",
     "Insight",
     "InsightError",
     "Invalid",
     "LookedWindow",
+    "Missed",
     "NotFound",
     "NotYet",
     "Page",
     "Refused",
+    "RuleHits",
+    "RulesOf",
     "Settled",
     "Sight",
     "SkippedWindow",
+    "StageSum",
     "Stretch",
     "Told",
     "Unavailable",
@@ -67,4 +82,6 @@ __all__ = [
     "drop_days",
     "make_day_asked_for",
     "make_days",
+    "missed",
+    "stages",
 ]

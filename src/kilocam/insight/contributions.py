@@ -27,13 +27,16 @@ class Sense(StrEnum):
 
 async def replace_contributions(
     transaction: Transaction, window: Window, sense: Sense, objects: Sequence[ObjectSeen]
-) -> None:
-    """What `sense` adds by this window is `objects` and nothing else; events and outbox follow."""
+) -> Sequence[str]:
+    """What `sense` adds by this window is `objects` and nothing else; events and outbox follow.
+
+    Gives the ids of the events that were made again, or are gone.
+    """
     at = (window.tenant, window.camera, window.start_us)
     lost = {row["id"] for row in await transaction.fetch(_sql("drop_contributions"), *at, sense)}
     touched = sorted(lost | {seen.event_id for seen in objects})
     if not touched:
-        return
+        return touched
     rows = [(*at, sense, *_contribution(seen)) for seen in objects]
     await transaction.execute_many(_sql("put_contribution"), rows)
     before = await transaction.fetch(_sql("drop_events"), window.tenant, touched)
@@ -41,6 +44,7 @@ async def replace_contributions(
     if changes := _changes(window.tenant, before, after):
         bodies = [asdict(change) for change in changes]
         await transaction.execute(_sql("tell"), window.tenant, f"{TOPIC}.{window.camera}", bodies)
+    return touched
 
 
 def _contribution(seen: ObjectSeen) -> tuple[object, ...]:

@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from kilocam.database import SYSTEM, ControlDatabase, Database, Place, load_queries
 
-TABLES = ("window_state", "window_count", "contribution", "event")
+TABLES = ("window_state", "window_count", "stage_count", "contribution", "event", "rule_hit")
 DAYS_BEHIND = 1
 """Windows are told of for an hour, and a tracked object may be older."""
 DAYS_AHEAD = 4

@@ -1,6 +1,6 @@
 """Reading: events by time, camera, class and words; search; counts; what changed since."""
 
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from uuid import UUID
@@ -19,6 +19,7 @@ from kilocam.insight.values import (
     Found,
     Page,
     Sight,
+    StageSum,
     read_event,
 )
 
@@ -59,7 +60,7 @@ class Insight:
         async with self._for(tenant) as transaction:
             rows = await transaction.fetch(
                 _sql("events"), tenant, *_bounds(wanted), wanted.text or None, *after,
-                _check_limit(limit) + 1,
+                list(wanted.zones) or None, _check_limit(limit) + 1,
             )  # fmt: skip
         events = tuple(read_event(row) for row in rows[:limit])
         return Page(items=events, next_cursor=_place(events[-1]) if len(rows) > limit else None)
@@ -121,17 +122,26 @@ class Insight:
     async def counts(
         self, tenant: str, *, since_us: int, cameras: Sequence[str] = ()
     ) -> tuple[CameraCounts, ...]:
-        """How many windows of each camera were looked at, or skipped and why.
+        """How many windows of each camera were looked at, and in what stages, or skipped and why.
 
         Whole hours: from the beginning of the hour that `since_us` lies in.
         """
+        asked = (tenant, since_us, list(cameras) or None)
         async with self._for(tenant) as transaction:
-            rows = await transaction.fetch(_sql("counts"), tenant, since_us, list(cameras) or None)
+            rows = await transaction.fetch(_sql("counts"), *asked)
+            sums = await transaction.fetch(_sql("stages"), *asked)
         by_camera: dict[str, list[Row]] = {}
         for row in rows:
             if row["windows"]:
                 by_camera.setdefault(row["camera"], []).append(row)
-        return tuple(_counts(camera, of_one) for camera, of_one in by_camera.items())
+        stages: dict[str, dict[str, StageSum]] = {}
+        for row in sums:
+            stages.setdefault(row["camera"], {})[row["stage"]] = StageSum(
+                seen=row["seen"], passed=row["passed"], cost_us=row["cost_us"]
+            )
+        return tuple(
+            _counts(camera, of_one, stages.get(camera, {})) for camera, of_one in by_camera.items()
+        )
 
     async def now_at(self, tenant: str) -> Cursor:
         """The place in the order of changes after all that is committed."""
@@ -194,13 +204,14 @@ def _bounds(wanted: EventFilter) -> tuple[object, object, object, object]:
     return (list(wanted.cameras) or None, labels or None, wanted.from_us, wanted.to_us)
 
 
-def _counts(camera: str, rows: Sequence[Row]) -> CameraCounts:
+def _counts(camera: str, rows: Sequence[Row], stages: Mapping[str, StageSum]) -> CameraCounts:
     looked = next((row for row in rows if row["outcome"] == LOOKED), None)
     return CameraCounts(
         camera=camera,
         looked=int(looked["windows"]) if looked else 0,
         skipped={r["outcome"]: int(r["windows"]) for r in rows if r["outcome"] != LOOKED},
         last_look_us=looked["last_us"] if looked else None,
+        stages=stages,
     )
 
 

@@ -141,18 +141,19 @@ where tenant = $1 and version = $3 and start >= $4 and camera in (
 -- name: events
 -- A page of events, newest first, after the last one of the page before.
 select id::text as id, start as start_us, ends as end_us, camera, class as label, still, score,
-  box, best as best_us, colours, text, changed from event
+  box, best as best_us, colours, text, zones, changed from event
 where tenant = $1 and ($2::text[] is null or camera = any($2))
   and ($3::text[] is null or class = any($3))
   and ($4::timestamptz is null or ends >= $4) and ($5::timestamptz is null or start < $5)
   and ($6::text is null or document @@ websearch_to_tsquery('english', $6))
   and ($7::timestamptz is null or (start, id) < ($7, $8::text::uuid))
-order by start desc, id desc limit $9;
+  and ($9::text[] is null or zones && $9)
+order by start desc, id desc limit $10;
 
 -- name: event
 -- One event.
 select id::text as id, start as start_us, ends as end_us, camera, class as label, still, score,
-  box, best as best_us, colours, text, changed from event
+  box, best as best_us, colours, text, zones, changed from event
 where tenant = $1 and id = $2::text::uuid order by start limit 1;
 
 -- name: sights
@@ -166,7 +167,7 @@ select pg_snapshot_xmin(pg_current_snapshot())::text::bigint;
 -- name: changes
 -- Events made or made again after a change, in the order of changes.
 select id::text as id, start as start_us, ends as end_us, camera, class as label, still, score,
-  box, best as best_us, colours, text, changed from event
+  box, best as best_us, colours, text, zones, changed from event
 where tenant = $1 and (changed, id) > ($2::bigint, $3::text::uuid)
   and changed < pg_snapshot_xmin(pg_current_snapshot())::text::bigint
 order by changed, id limit $4;
@@ -188,11 +189,20 @@ where tenant = $1 and hour >= date_trunc('hour', $2::timestamptz, 'UTC')
   and ($3::text[] is null or camera = any($3))
 group by camera, outcome order by camera, outcome;
 
+-- name: stages
+-- What the stages of the cascade saw, by camera, since the hour a time lies in.
+select camera, stage, sum(seen)::bigint as seen, sum(passed)::bigint as passed,
+  sum(cost_us)::bigint as cost_us
+from stage_count
+where tenant = $1 and hour >= date_trunc('hour', $2::timestamptz, 'UTC')
+  and ($3::text[] is null or camera = any($3))
+group by camera, stage order by camera, stage;
+
 -- name: search
 -- The newest events that fit filters and, where words are all there is to go by, one of the words;
 -- with the words that each holds.
 select id::text as id, start as start_us, ends as end_us, camera, class as label, still, score,
-  box, best as best_us, colours, text, changed,
+  box, best as best_us, colours, text, zones, changed,
   array(select word from unnest($6::text[]) word
         where document @@ plainto_tsquery('english', word)) as matched
 from event
@@ -210,7 +220,7 @@ select word from unnest($1::text[]) word where numnode(plainto_tsquery('english'
 -- The same for classes, cameras and texts that are misspelt (or misread), among the newest events that fit the filters; pg_trgm.
 select *, '{}'::text[] as matched from (
   select id::text as id, start as start_us, ends as end_us, camera, class as label, still, score,
-    box, best as best_us, colours, text, changed
+    box, best as best_us, colours, text, zones, changed
   from event
   where tenant = $1 and ($2::text[] is null or camera = any($2))
     and ($3::text[] is null or class = any($3))
@@ -230,10 +240,9 @@ select exists (select from pg_extension where extname = 'pg_trgm');
 select drop_days(to_regclass($1), $2::text::date);
 
 -- name: has_day
--- Whether a day's partition was made, and the last migration's column: control has prepared the
+-- Whether a day's partition was made, and the last migration's table: control has prepared the
 -- database.
-select to_regclass($1) is not null and exists (
-  select from pg_attribute where attrelid = to_regclass('contribution') and attname = 'text');
+select to_regclass($1) is not null and to_regclass('stage_count') is not null;
 
 -- name: stretches
 -- Stretches of a camera's sound that are open.

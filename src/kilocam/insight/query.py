@@ -57,6 +57,8 @@ _SYNONYMS = {
     "plate": "text", "written": "text", "reads": "text",
 }  # fmt: skip
 _TOLD = ("speech", "text")
+SEEN_CLASSES = tuple(name for name in GROUPS if name not in _TOLD)
+"""Classes and groups of what was seen: those that rules may name."""
 _ANYBODY = ("somebody", "someone", "anybody", "anyone", "people")
 _SPELLINGS = {"gray": "grey"}
 _STOP_WORDS = """

@@ -66,6 +66,8 @@ class Event:
     """What was read or said; empty for an object."""
     still: bool
     """It had not moved for a while when it was last seen."""
+    zones: tuple[str, ...]
+    """Names of the zones it was in, by the rules as they were when it was last seen."""
     changed: Cursor
 
 
@@ -87,6 +89,8 @@ class EventFilter:
     from_us: int | None = None
     to_us: int | None = None
     text: str = ""
+    zones: tuple[str, ...] = ()
+    """Events that were in any of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +121,22 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StageSum:
+    """What a stage of the cascade saw and passed on, and what that cost, over many windows."""
+
+    seen: int = 0
+    passed: int = 0
+    cost_us: int = 0
+
+    def __add__(self, other: "StageSum") -> "StageSum":
+        return StageSum(
+            seen=self.seen + other.seen,
+            passed=self.passed + other.passed,
+            cost_us=self.cost_us + other.cost_us,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CameraCounts:
     """A camera's windows by outcome."""
 
@@ -125,6 +145,8 @@ class CameraCounts:
     skipped: Mapping[str, int] = field(default_factory=dict)
     last_look_us: int | None = None
     """Start of the newest window that was looked at."""
+    stages: Mapping[str, StageSum] = field(default_factory=dict)
+    """Of the windows that were looked at."""
 
     @property
     def offered(self) -> int:
@@ -179,5 +201,6 @@ def read_event(row: Row) -> Event:
         best_us=row["best_us"],
         box=(x, y, w, h),
         still=row["still"],
+        zones=tuple(row["zones"]),
         changed=Cursor(row["changed"], row["id"]),
     )

@@ -2,8 +2,9 @@
 
 Procedure of `write`: 1. hold the tenant's part of the partition; 2. note the window as looked at
 and move its count; 3. take away what it added before; 4. add what it adds now; 5. make the events
-that lost or gained something again from their contributions; 6. tell the outbox what changed; 7.
-commit. Events are folds of contributions, so any order of any number of writes gives the same rows.
+that lost or gained something again from their contributions; 6. tell the outbox what changed;
+7. apply the camera's rules to them (`hits.py`); 8. commit. Events are folds of contributions, so
+any order of any number of writes gives the same rows.
 """
 
 import logging
@@ -32,6 +33,7 @@ from kilocam.database import (
 from kilocam.insight.contributions import Sense, replace_contributions
 from kilocam.insight.days import day_of, possible_day
 from kilocam.insight.errors import NotYet, Refused
+from kilocam.insight.hits import RulesOf, judge
 from kilocam.insight.homes import Homes
 from kilocam.insight.seams import LookedWindow, OfferedWindow, SkippedWindow
 from kilocam.insight.values import LOOKED
@@ -59,9 +61,16 @@ class Settled:
 class Windows:
     """Keeps what analysis tells, for one version of its pipeline; safe to repeat."""
 
-    def __init__(self, database: Database, version: str, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        database: Database,
+        version: str,
+        clock: Clock | None = None,
+        rules_of: RulesOf | None = None,
+    ) -> None:
         self._database = database
         self._version = version
+        self._rules_of = rules_of
         self._clock = clock or SystemClock()
         self._homes = Homes(database, self._clock)
         self._members: set[tuple[int, str]] = set()
@@ -90,8 +99,11 @@ class Windows:
         try:
             async with self._of_partitions(tenant, [result]) as transaction:
                 await _note_looked(transaction, result)
-                at, seen = result.window, result.objects
-                await replace_contributions(transaction, at, Sense.SEEN, seen)
+                touched = await replace_contributions(
+                    transaction, result.window, Sense.SEEN, result.objects
+                )
+                if self._rules_of is not None:
+                    await judge(transaction, self._rules_of, result.window, touched)
         except UnknownTenant:
             self._homes.without_tenant(tenant)
             self.homeless += 1

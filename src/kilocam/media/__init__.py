@@ -52,7 +52,7 @@ from kilocam.media.samples import (
     VideoFormat,
     mime_type,
 )
-from kilocam.media.sound import SOUND_RATE, HeardSound, SoundDecoder, Waveform
+from kilocam.media.sound import SOUND_RATE, HeardSound, SoundDecoder, Waveform, decode_sound
 from kilocam.media.transcode import VideoEncoding
 
 __all__ = [
@@ -88,6 +88,7 @@ __all__ = [
     "aac_format",
     "decode_all",
     "decode_pictures",
+    "decode_sound",
     "decode_until",
     "draw_pattern",
     "draw_still",

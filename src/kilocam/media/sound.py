@@ -5,6 +5,7 @@ failed is replaced.
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeAlias
 
 import av
@@ -16,6 +17,7 @@ from av.packet import Packet
 from av.stream import Stream
 from numpy.typing import NDArray
 
+from kilocam.core import ConfigError
 from kilocam.media.samples import AudioFormat, G711Format, OpusFormat, SoundFormat
 
 SOUND_RATE = 16_000
@@ -131,6 +133,23 @@ class _Stretch:
         heard = HeardSound(at, np.clip(mixed, -1, 1), follows=self._given > 0)
         self._given += len(heard.pcm)
         return [heard]
+
+
+def decode_sound(path: Path) -> Waveform:
+    """All of a file's first sound track.
+
+    Raises:
+        ConfigError: it cannot be read, or has none.
+    """
+    resampler = AudioResampler(format="fltp", layout="mono", rate=SOUND_RATE)
+    try:
+        with av.open(str(path)) as container:
+            frames = [
+                out for frame in container.decode(audio=0) for out in resampler.resample(frame)
+            ]
+    except (av.FFmpegError, OSError, IndexError) as error:
+        raise ConfigError(f"sound file {path}: cannot be read ({error}); give another") from None
+    return np.concatenate([frame.to_ndarray()[0] for frame in [*frames, *resampler.resample(None)]])
 
 
 def _shape(frame: AudioFrame) -> tuple[int, str, str]:

@@ -104,7 +104,7 @@ async def _tried(
             at = T0 + number % 10 * 2_000_000
             window = Window(tenant="default", camera=key.camera, start_us=at, end_us=at + 2_000_000)
             comparing.looked(
-                Glance(key=key, window=window, gop_us=at, changed=None, moving=True,
+                Glance(key=key, window=window, gop_us=at, changed=None, moving=True, grey=None,
                        session=busy.session)
             )  # fmt: skip
         await running

@@ -5,7 +5,6 @@ from itertools import count
 from pathlib import Path
 from typing import Literal
 
-import av
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -16,6 +15,7 @@ from kilocam.analyse.listener import Listener
 from kilocam.analyse.models import LISTENER, cache_directory, load_model, models_directory
 from kilocam.analyse.utterances import ListenOutcome, ListenTask
 from kilocam.core import CameraKey
+from kilocam.media import decode_sound
 
 S = 1_000_000
 YARD = CameraKey("default", "yard")
@@ -38,14 +38,7 @@ def sentence(tmp_path_factory: pytest.TempPathFactory) -> Waveform:
 def _spoken(folder: Path, words: str) -> Waveform:
     file = folder / "spoken.wav"
     subprocess.run(["espeak-ng", "-s", "150", "-w", str(file), words], check=True, timeout=30)
-    return _pcm(file)
-
-
-def _pcm(file: Path) -> Waveform:
-    resampler = av.AudioResampler(format="flt", layout="mono", rate=16_000)
-    with av.open(file) as opened:
-        frames = [out for frame in opened.decode(audio=0) for out in resampler.resample(frame)]
-    return np.concatenate([frame.to_ndarray()[0] for frame in frames])
+    return decode_sound(file)
 
 
 def _scene(*parts: Waveform, codec: Literal["pcmu", "mpeg4-generic", "opus"] = "pcmu") -> Scene:
@@ -99,7 +92,7 @@ def test_a_sentence_is_heard_when_it_was_said(
 
 
 def test_a_real_voice_is_understood(listener: Listener) -> None:
-    voice = _pcm(cache_directory() / "footage" / "front-center.wav")
+    voice = decode_sound(cache_directory() / "footage" / "front-center.wav")
     outcome = _listen(listener, _scene(silence(1), voice, silence(2)), 0, 4)
     assert [each.text.strip(".").lower() for each in outcome.said] == ["front center"]
 

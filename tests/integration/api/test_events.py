@@ -4,7 +4,7 @@ import asyncio
 import json
 import socket
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +28,11 @@ from tests.integration.insight.made import (
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from kilocam.analyse import SkipReason
+from kilocam.analyse import BoxAt, SkipReason, StageCount
 from kilocam.api import Catalogue, KnownCameras, RateLimit
 from kilocam.api.app import PROBLEMS
 from kilocam.api.identity import COOKIE, Identity
+from kilocam.api.operations.analysis import AnalysisOperations
 from kilocam.api.operations.events import INSIGHT_PROBLEMS, EventOperations
 from kilocam.api.problems import Translator, install
 from kilocam.api.rest import mount
@@ -94,6 +95,7 @@ async def house(postgres: PostgresServer, tmp_path: Path) -> AsyncIterator[House
             translator = Translator({**PROBLEMS, **INSIGHT_PROBLEMS})
             install(app, translator)
             EventOperations(insight, feed, cameras).enter(catalogue)
+            AnalysisOperations(insight, cameras).enter(catalogue)
             mount(app, catalogue, identity.caller)
             mount_streams(app, feed, cameras, identity, translator)
             async with served(app) as url:
@@ -193,8 +195,8 @@ async def test_search_answers_with_footage(house: House) -> None:
             "/v1/search", json={"query": "truck", "classes": ["person"], "cameras": ["gate"]}
         )
     assert set(found) == {
-        "score", "kind", "camera", "start", "end", "title", "box", "event_id", "snapshot_url",
-        "clip_url",
+        "score", "kind", "camera", "start", "end", "title", "text", "box", "event_id",
+        "snapshot_url", "clip_url",
     }  # fmt: skip
     assert answer.json()["unmatched"] == ["wooden"]
     assert found["box"] == [0.1, 0.2, 0.25, 0.5]
@@ -202,6 +204,22 @@ async def test_search_answers_with_footage(house: House) -> None:
         "event", "white and blue truck at gate", "gate",
     )  # fmt: skip
     assert nothing.json()["items"] == []
+
+
+async def test_what_was_said_is_found_and_told_as_such(house: House) -> None:
+    everywhere = BoxAt(at_us=T0 + 8 * S, box=(0.0, 0.0, 1.0, 1.0), score=0.8)
+    words = replace(seen(4, 4, label="speech"), text="there is a fire", boxes=(everywhere,))
+    await house.windows.write(looked(4, words))
+    async with house.client() as client:
+        answer = await client.post("/v1/search", json={"query": "someone said fire"})
+        [event] = (await client.get("/v1/events?class=speech")).json()["items"]
+    [found] = answer.json()["items"]
+    assert (found["kind"], found["title"], found["text"]) == (
+        "speech", 'speech "there is a fire" at gate', ["there is a fire"],
+    )  # fmt: skip
+    assert (event["class"], event["text"], event["box"]) == (
+        "speech", ["there is a fire"], [0, 0, 1, 1],
+    )  # fmt: skip
 
 
 async def test_the_account_of_looks_is_exact(house: House) -> None:
@@ -217,8 +235,40 @@ async def test_the_account_of_looks_is_exact(house: House) -> None:
             "looked": 2,
             "skipped": {"quiet": 1, "overload": 1},
             "last_look": format_time(T0 + 2 * S),
+            "cascade": None,
         }
     ]
+
+
+async def test_stages_and_what_is_missed_are_pooled_and_by_camera_where_it_is_named(
+    house: House,
+) -> None:
+    audit = {
+        "audit": StageCount(seen=1, passed=1),
+        "whole": StageCount(seen=3, passed=3, cost_us=60_000),
+    }
+    await house.fill()
+    await house.windows.write(looked(4, stages=audit))
+    await house.windows.write(looked(4, key=CameraKey("default", "street")))
+    async with house.client() as client:
+        pooled = (await client.get("/v1/analysis")).json()
+        gate = (await client.get("/v1/analysis?camera=gate")).json()
+        other = (await client.get("/v1/analysis?camera=street")).json()
+    stages = {each["name"]: each for each in pooled["cascade"]["stages"]}
+    assert list(stages) == ["gate", "detector", "whole", "audit"]
+    assert stages["gate"] == {
+        "name": "gate", "seen": 6, "passed": 4, "share": 0.66667, "cost_ms": None
+    }  # fmt: skip
+    assert stages["whole"]["cost_ms"] == 20.0
+    assert pooled["cascade"]["missed"] == {
+        "audited": 1, "moving": 1, "low": 0.20654, "high": 1.0
+    }  # fmt: skip
+    assert [each["cascade"] for each in pooled["cameras"]] == [None, None]
+    assert gate["cascade"] == gate["cameras"][0]["cascade"]
+    assert gate["cascade"]["missed"]["audited"] == 1
+    assert other["cascade"]["missed"] == {
+        "audited": 0, "moving": 0, "low": 0.0, "high": 1.0
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -185,4 +185,9 @@ async def test_an_heir_takes_at_once_what_the_dead_one_held(server: Server) -> N
         async with heir:  # the other one still renews: nobody else would take all from it
             granted = [await heir.next() for _ in range(4)]
             assert {Granted(partition, 2) for partition in range(4)} == set(granted)
-            assert {await dead.next() for _ in range(4)} == {Revoked(n, 1) for n in range(4)}
+            lost: set[Revoked] = set()
+            while len(lost) < 4:  # it may be asked for its neighbour's share in between
+                change = await dead.next()
+                if isinstance(change, Revoked):
+                    lost.add(change)
+            assert lost == {Revoked(n, 1) for n in range(4)}

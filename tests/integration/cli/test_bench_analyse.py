@@ -62,6 +62,8 @@ def test_a_film_goes_on_for_ever_without_a_seam(moving: FileTrack) -> None:
 @pytest.mark.parametrize(
     ("arguments", "status", "says"),
     [
+        (["--labels", "nowhere"], 2, "give both"),
+        (["--quality", "--labels", "nowhere"], 2, "run this from a checkout or give --labels"),
         (["--seconds", "0"], 2, "--seconds"),
         (["--seconds", "soon"], 2, "--seconds"),
         ([], 2, "tools/footage.py"),

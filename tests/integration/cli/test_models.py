@@ -157,7 +157,7 @@ async def test_a_bad_canary_is_rolled_back_while_the_detector_in_use_looks_on(
                     tenant="default", camera=key.camera, start_us=T0, end_us=T0 + 2_000_000
                 )
                 companion.looked(
-                    Glance(key=key, window=window, gop_us=T0, changed=None, moving=True,
+                    Glance(key=key, window=window, gop_us=T0, changed=None, moving=True, grey=None,
                            session=street.session)
                 )  # fmt: skip
             assert await _people(stage.pool, street) >= 5

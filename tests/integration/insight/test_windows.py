@@ -13,19 +13,23 @@ from tests.fakes.postgres import SECRETS
 from tests.integration.insight.conftest import House
 from tests.integration.insight.made import GATE, NOW_US, T0, VERSION, S, looked, seen, skipped
 
-from kilocam.analyse import SkippedWindow, SkipReason, WindowResult
+from kilocam.analyse import SkippedWindow, SkipReason, StageCount, WindowResult
 from kilocam.bus import Position
 from kilocam.core import CameraKey, Window
 from kilocam.database import Database, DatabaseUnavailable, OutboxMessage, Transaction
 from kilocam.insight import (
     EventFilter,
+    Missed,
     NotYet,
     Refused,
+    StageSum,
     Windows,
     drop_days,
     make_day_asked_for,
     make_days,
+    missed,
 )
+from kilocam.insight.days import TABLES
 from kilocam.insight.seams import LookedWindow
 
 pytestmark = pytest.mark.asyncio
@@ -141,6 +145,50 @@ async def test_looked_and_skipped_are_what_was_offered_exactly(house: House) -> 
             "select outcome, count(*) as n from window_state group by outcome"
         )
     assert {row["outcome"]: row["n"] for row in rows} == {"looked": 2, "quiet": 9, "overload": 2}
+
+
+_AGAIN = """
+    select camera, stage.key as stage, sum((stage.value->>0)::bigint)::bigint as seen,
+      sum((stage.value->>1)::bigint)::bigint as passed,
+      sum((stage.value->>2)::bigint)::bigint as cost_us
+    from window_state, jsonb_each(stages) stage group by camera, stage.key"""
+
+
+async def test_stages_are_counted_as_their_windows_say_however_often_they_are_written(
+    house: House,
+) -> None:
+    key_frame = {"detector": StageCount(seen=1, passed=1, cost_us=20_000)}
+    whole = {**key_frame, "whole": StageCount(seen=3, passed=2, cost_us=60_000)}
+    audit = {"audit": StageCount(seen=1, passed=1), "whole": StageCount(seen=3, cost_us=9)}
+    yard = CameraKey("default", "yard")
+    await house.windows.skip([skipped(n) for n in range(4)])
+    await house.windows.note([replace(looked(n, stages=key_frame), objects=()) for n in (2, 5, 6)])
+    await house.windows.write(looked(5, seen(5, 5), stages=whole))
+    await house.windows.write(looked(5, seen(5, 5), stages=whole))
+    await house.windows.write(looked(3, stages=audit))
+    await house.windows.write(looked(7, key=yard, stages=whole))
+    await house.windows.write(looked(7, key=yard, stages=audit))  # a re-run that saw less
+    await house.windows.write(looked(5, key=CameraKey("other", "gate"), stages=whole))
+    gate, other = await house.insight.counts("default", since_us=T0)
+    assert gate.stages == {
+        "audit": StageSum(seen=1, passed=1),
+        "detector": StageSum(seen=2, passed=2, cost_us=40_000),
+        "whole": StageSum(seen=6, passed=2, cost_us=60_009),
+    }
+    assert other.stages["audit"] == StageSum(seen=1, passed=1)
+    assert missed([gate, other]) == Missed(audited=2, moving=2)
+    async with house.database.for_tenant("default") as transaction:
+        rows = await transaction.fetch(_AGAIN)
+    told = {
+        (row["camera"], row["stage"]): (row["seen"], row["passed"], row["cost_us"]) for row in rows
+    }
+    kept = {
+        (each.camera, stage): (count.seen, count.passed, count.cost_us)
+        for each in (gate, other)
+        for stage, count in each.stages.items()
+        if count != StageSum()  # what a second look took back again
+    }
+    assert kept == told
 
 
 class Mortal(Database):
@@ -407,7 +455,7 @@ async def test_old_days_go_and_new_ones_are_there(house: House) -> None:
     assert await house.windows.prepared()
     assert await drop_days(house.control, NOW_US - 2 * day) == []
     gone = await drop_days(house.control, NOW_US + 2 * day)
-    assert len(gone) == 4 * 3  # yesterday, today, tomorrow
+    assert len(gone) == len(TABLES) * 3  # yesterday, today, tomorrow
     assert (await house.insight.events("default", ALL)).items == ()
     assert not await house.windows.prepared()
     await make_days(house.control, NOW_US)

@@ -149,7 +149,7 @@ def test_a_bad_one_is_rolled_back_at_once(changed: dict[str, object], why: str) 
     [
         {"kinds": {}},  # nothing was seen
         {"kinds": {"person": Agreement(known=29, missed=29, found=29)}},  # too little
-        {"kinds": {"person": Agreement(known=400, missed=60, found=400)}},  # at the limit
+        {"kinds": {"person": Agreement(known=400, missed=40, found=400)}},  # at the limit
         {"kinds": {"person": Agreement(known=400, found=400, extra=120)}},
         {"kinds": {**GOOD.kinds, "animal": Agreement(known=4, missed=2, found=2)}},
         {"looks": 2, "failed": 2},

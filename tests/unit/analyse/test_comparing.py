@@ -98,6 +98,7 @@ class Stage:
                 gop_us=start,
                 changed=BOX if busy else None,
                 moving=False,
+                grey=None,
                 session=made.session(key),
             )
         )

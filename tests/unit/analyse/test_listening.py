@@ -34,7 +34,9 @@ def _session(codec: str = "pcmu") -> Session:
 
 def _glance(at_us: int, session: Session, key: CameraKey = GATE) -> Glance:
     window = Window(tenant=key.tenant, camera=key.camera, start_us=at_us, end_us=at_us + 2 * S)
-    return Glance(key=key, window=window, gop_us=at_us, changed=None, moving=False, session=session)
+    return Glance(
+        key=key, window=window, gop_us=at_us, changed=None, moving=False, grey=None, session=session
+    )
 
 
 class Shelf:

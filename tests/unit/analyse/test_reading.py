@@ -2,13 +2,14 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from itertools import pairwise
 
+import numpy as np
 import pytest
 from tests.fakes import pieces as made
 
+from kilocam.analyse.difference import HEIGHT, WIDTH, Grey
 from kilocam.analyse.errors import FootageError, ModelError, NotYet, WorkerError
 from kilocam.analyse.lines import WHOLE, Line, ReadOutcome, ReadTask
 from kilocam.analyse.pictures import Footage
@@ -30,6 +31,7 @@ def _glance(
     *,
     changed: tuple[float, float, float, float] | None = SIGN,
     moving: bool = False,
+    grey: Grey | None = None,
 ) -> Glance:
     start = int(second * S)
     return Glance(
@@ -38,6 +40,7 @@ def _glance(
         gop_us=start,
         changed=changed,
         moving=moving,
+        grey=grey,
         session=made.session(key),
     )
 
@@ -89,27 +92,43 @@ def test_a_picture_without_change_is_read_once_in_ten_minutes() -> None:
     assert reads == [0, 600, 1200]
 
 
-def test_a_camera_with_nothing_new_is_read_less_often_until_something_changes_elsewhere() -> None:
-    desk = Desk()
+def _seconds_read(desk: Desk, greys: Mapping[int, Grey]) -> list[int]:
+    """When a camera is read that is looked at each 2 s and looks like that from then on."""
     reads = []
     for second in range(0, 200, 2):
-        desk.looked(second)
+        grey = greys[max(each for each in greys if each <= second)]
+        desk.looked(second, grey=grey)
         if desk.read(second, EXIT):
             reads.append(second)
-    assert [b - a for a, b in pairwise(reads)] == [4, 8, 16, 30, 30, 30, 30, 30]
-    last = reads[-1]
-    desk.looked(last + 4, changed=(0.7, 0.7, 0.2, 0.2))
-    assert desk.read(last + 4) == "gate"
+    return reads
 
 
-def test_what_changes_after_quiet_is_read_soon() -> None:
-    desk = Desk()
-    for second in range(0, 100, 2):
-        desk.looked(second)
-        desk.read(second)
-    desk.looked(100, changed=None)
-    desk.looked(104)
-    assert desk.read(104) == "gate"
+def _grey(level: int, *, sign: int = 0) -> Grey:
+    grey = np.full((HEIGHT, WIDTH), level, np.uint8)
+    grey[18:22, 32:40] += np.uint8(sign)
+    return grey
+
+
+def test_what_looks_the_same_is_not_read_again_for_a_minute() -> None:
+    assert _seconds_read(Desk(), {0: _grey(100)}) == [0, 60, 120, 180]
+    darker = {0: _grey(100), 30: _grey(60)}
+    assert _seconds_read(Desk(), darker) == [0, 60, 120, 180]
+
+
+def test_what_looks_different_is_read_at_once() -> None:
+    greys = {0: _grey(100), 10: _grey(100, sign=40), 12: _grey(100, sign=80), 50: _grey(100)}
+    assert _seconds_read(Desk(), greys) == [0, 10, 14, 50, 110, 170]
+
+
+def test_what_looks_different_elsewhere_is_no_reason() -> None:
+    other = _grey(100)
+    other[40:50, 80:90] = 200
+    assert _seconds_read(Desk(), {0: _grey(100), 10: other}) == [0, 60, 120, 180]
+
+
+def test_what_always_moves_is_read_now_and_then() -> None:
+    greys = {second: _grey(100, sign=second // 4 % 2 * 90) for second in range(0, 200, 2)}
+    assert _seconds_read(Desk(), greys) == list(range(0, 200, 4))
 
 
 def test_change_that_nothing_moving_explains_comes_first() -> None:

@@ -76,6 +76,19 @@ def test_what_came_with_a_change_goes_with_it() -> None:
     assert other.opens
 
 
+def test_what_was_not_found_where_it_was_twice_is_gone() -> None:
+    texts = Texts(GATE)
+    [first] = _step(texts, 0, _line("EXIT"))
+    assert texts.step(4 * S, 4 * S, [], region=(0.6, 0.6, 0.3, 0.3)) == ()
+    assert texts.step(6 * S, 6 * S, [], region=(0.0, 0.0, 0.5, 0.5)) == ()
+    [same] = _step(texts, 8, _line("EXIT"))
+    assert same.event_id == first.event_id
+    for second in (12, 20):
+        texts.step(second * S, second * S, [], region=(0.0, 0.0, 0.5, 0.5))
+    [other] = _step(texts, 30, _line("EXIT"))
+    assert other.opens
+
+
 def test_what_was_always_there_stays_though_nothing_changes() -> None:
     texts = Texts(GATE)
     [first] = _step(texts, 0, _line("EXIT"))

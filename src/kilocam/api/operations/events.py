@@ -1,4 +1,4 @@
-"""Events, search, and how much of the footage was looked at."""
+"""Events and search."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,10 +12,9 @@ from kilocam.api.catalogue import Caller, Catalogue, Model, Operation
 from kilocam.api.known import KnownCameras
 from kilocam.api.operations.footage import Moment, check_order
 from kilocam.api.problems import Problem
-from kilocam.core import KilocamError, format_time, now_us
+from kilocam.core import KilocamError, format_time
 from kilocam.fleet import Role
 from kilocam.insight import (
-    CameraCounts,
     Cursor,
     Event,
     EventFilter,
@@ -40,12 +39,12 @@ LEAD_US = 2_000_000
 CLIP_US = 60_000_000
 """Of what lasts longer (a parked car) the clip shows the time around the best picture."""
 WAIT_S = 60.0
-_DAY_US = 86_400_000_000
 _MOST_NAMED = 100
 
 Limit = Annotated[int, Field(ge=1, le=500, description="At most so many items.")]
 Box = Annotated[
-    list[float], Field(description="[x, y, width, height] as fractions of the picture.")
+    list[float],
+    Field(description="[x, y, width, height] as fractions of the picture; of speech, all of it."),
 ]
 
 
@@ -112,7 +111,9 @@ class Restricted(Model):
 class ListEvents(Restricted):
     """Which events, and which page of them."""
 
-    zone: Annotated[str, Field(description="No zones can be drawn yet: finds nothing.")] = ""
+    zone: Annotated[
+        str, Field(description="Names of zones, separated by commas: objects that were in one.")
+    ] = ""
     start: Annotated[Moment | None, Field(alias="from", description="RFC 3339.")] = None
     end: Annotated[Moment | None, Field(alias="to", description="RFC 3339.")] = None
     text: Annotated[str, Field(max_length=500, description="Words.")] = ""
@@ -155,6 +156,7 @@ class ResultOut(Model):
     start: str
     end: str
     title: str
+    text: Annotated[list[str], Field(description="What was read or said.")]
     box: Annotated[Box, Field(description="Where it is in the picture of `snapshot_url`.")]
     event_id: str
     snapshot_url: str
@@ -169,34 +171,6 @@ class ResultList(Model):
     unmatched: Annotated[
         list[str], Field(description="Words of the question that no result holds.")
     ]
-
-
-class AnalysisIn(Model):
-    """Since when, and of which cameras."""
-
-    camera: str = ""
-    start: Annotated[
-        Moment | None, Field(alias="from", description="The hour it lies in; default: a day ago.")
-    ] = None
-
-
-class CameraAnalysis(Model):
-    """Windows of footage: offered = looked + all skipped, exactly."""
-
-    camera: str
-    offered: int
-    looked: int
-    skipped: Annotated[dict[str, int], Field(description="By reason.")]
-    last_look: str | None
-
-
-class AnalysisOut(Model):
-    """How much was looked at, and what was not, why."""
-
-    offered: int
-    looked: int
-    skipped: dict[str, int]
-    cameras: list[CameraAnalysis]
 
 
 class EventOperations:
@@ -230,19 +204,15 @@ class EventOperations:
             method="POST", path="/v1/search", needs=Role.VIEWER,
             takes=Search, gives=ResultList, call=self.search,
         ))  # fmt: skip
-        add(Operation(
-            name="show_analysis", summary="How much of the footage was looked at.",
-            method="GET", path="/v1/analysis", needs=Role.VIEWER,
-            takes=AnalysisIn, gives=AnalysisOut, call=self.analysis,
-        ))  # fmt: skip
 
     async def list(self, caller: Caller, given: ListEvents) -> EventList:
         """A page of events."""
         check_order(given.start, given.end)
         await self._check(caller.tenant, names(given.camera))
-        if given.zone:
-            return EventList(items=[], next_cursor=None)
-        wanted = replace(filter_of(given), from_us=given.start, to_us=given.end, text=given.text)
+        wanted = replace(
+            filter_of(given), from_us=given.start, to_us=given.end, text=given.text,
+            zones=names(given.zone),
+        )  # fmt: skip
         page = await self._insight.events(
             caller.tenant, wanted, cursor=given.cursor, limit=given.limit
         )
@@ -285,24 +255,6 @@ class EventOperations:
         return ResultList(
             items=[_result(each.event, each.score) for each in answer.found],
             unmatched=list(answer.unmatched),
-        )
-
-    async def analysis(self, caller: Caller, given: AnalysisIn) -> AnalysisOut:
-        """The accounts."""
-        await self._check(caller.tenant, names(given.camera))
-        since_us = now_us() - _DAY_US if given.start is None else given.start
-        counts = await self._insight.counts(
-            caller.tenant, since_us=since_us, cameras=names(given.camera)
-        )
-        skipped: dict[str, int] = {}
-        for each in counts:
-            for reason, many in each.skipped.items():
-                skipped[reason] = skipped.get(reason, 0) + many
-        return AnalysisOut(
-            offered=sum(each.offered for each in counts),
-            looked=sum(each.looked for each in counts),
-            skipped=skipped,
-            cameras=[_account(each) for each in counts],
         )
 
     async def _check(self, tenant: str, cameras: Sequence[str]) -> None:
@@ -348,7 +300,7 @@ def event_out(event: Event) -> EventOut:
         start=format_time(event.start_us),
         end=format_time(event.end_us),
         box=_box(event.box),
-        zones=[],
+        zones=list(event.zones),
         text=[event.text] if event.text else [],
         still=event.still,
         best=format_time(event.best_us),
@@ -394,6 +346,7 @@ def _result(event: Event, score: float) -> ResultOut:
         start=format_time(event.start_us),
         end=format_time(event.end_us),
         title=title(event),
+        text=[event.text] if event.text else [],
         box=_box(event.box),
         event_id=event.id,
         snapshot_url=snapshot_url(event),
@@ -407,14 +360,3 @@ def _sight(sight: Sight) -> SightOut:
 
 def _box(box: tuple[float, float, float, float]) -> list[float]:
     return [round(part, 5) for part in box]
-
-
-def _account(counts: CameraCounts) -> CameraAnalysis:
-    last = counts.last_look_us
-    return CameraAnalysis(
-        camera=counts.camera,
-        offered=counts.offered,
-        looked=counts.looked,
-        skipped=dict(counts.skipped),
-        last_look=None if last is None else format_time(last),
-    )

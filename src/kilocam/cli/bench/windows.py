@@ -55,6 +55,10 @@ class FilmWindows:
         """What the gate is told of a window."""
         return self.complexities[number % len(self.complexities)]
 
+    def whole(self, number: int) -> Footage:
+        """All of a window."""
+        return tuple((self._session, piece) for piece in self._played(number))
+
     def footage(self, number: int, *, before: bool) -> Footage:
         """What a look at the key frame reads; with `before` the whole window before it too."""
         head_us = self.window(number).start_us + _HEAD_US
@@ -91,8 +95,17 @@ class FilmWindows:
             )  # fmt: skip
 
 
-def complexities(video: FileTrack) -> list[float]:
-    """Mean size x 2^(QP/6) of every fourth P-frame of each GOP; 0 where there is none."""
+def complexities(video: FileTrack, *, quantised: bool = True) -> list[float]:
+    """Mean size x 2^(QP/6) of every fourth P-frame of each GOP; 0 where there is none.
+
+    With `quantised` false the mean size alone, which is what this is better than.
+    """
+    sampled = samples(video, quantised=quantised)
+    return [math.fsum(each) / len(each) if each else 0.0 for each in sampled]
+
+
+def samples(video: FileTrack, *, quantised: bool = True) -> list[list[float]]:
+    """What the means above are taken of."""
     sets = {nal_kind(nal): nal for nal in video.parameter_sets}
     reader = QpReader(sets[NalKind.SPS], sets[NalKind.PPS])
     windows: list[list[float]] = []
@@ -103,6 +116,5 @@ def complexities(video: FileTrack) -> list[float]:
         slices = [nal for nal in sample.units if nal_kind(nal) == NalKind.SLICE]
         qp = reader.qp(slices[0][:40]) if slices else None
         if qp is not None:
-            windows[-1].append(sum(map(len, slices)) * 2 ** (qp / 6))
-    sampled = [window[3::4] for window in windows]
-    return [math.fsum(each) / len(each) if each else 0.0 for each in sampled]
+            windows[-1].append(sum(map(len, slices)) * 2 ** (qp / 6 if quantised else 0))
+    return [window[3::4] for window in windows]

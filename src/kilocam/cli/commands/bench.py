@@ -3,6 +3,7 @@
 import dataclasses
 import json
 from collections.abc import Mapping
+from pathlib import Path
 
 import click
 
@@ -26,12 +27,24 @@ def record(*, cameras: int, seconds: float, rounds: int, as_json: bool) -> None:
 
 @bench.command()
 @click.option("--seconds", type=click.FloatRange(1), default=30, show_default=True)
+@click.option("--quality", is_flag=True, help="Against labels: what is seen, missed, confused.")
+@click.option("--labels", type=click.Path(path_type=Path), help="Default: the checkout's.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
-def analyse(*, seconds: float, as_json: bool) -> None:
+def analyse(*, seconds: float, quality: bool, labels: Path | None, as_json: bool) -> None:
     """Analysis: gate, decoder, difference and detector on a still scene and on a street."""
     from kilocam.analyse import cache_directory, models_directory
     from kilocam.cli.bench.analyse import measure_analyse, scenes
 
+    if labels and not quality:
+        raise click.UsageError("--labels says what --quality is judged by; give both")
+    if quality:
+        from kilocam.cli.bench.quality.figures import as_json as as_object
+        from kilocam.cli.bench.quality.figures import table
+        from kilocam.cli.bench.quality.run import LABELS, measure_quality
+
+        judged = measure_quality(labels or LABELS, cache_directory(), models_directory())
+        click.echo(json.dumps(as_object(judged)) if as_json else table(judged))
+        return
     films = scenes(cache_directory(), width=640, height=360, fps=15, bitrate_kbps=256)
     _show(measure_analyse(films, seconds, models_directory()), as_json=as_json)
 

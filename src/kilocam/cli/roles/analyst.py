@@ -33,7 +33,6 @@ from kilocam.analyse import (
     WindowResult,
     WorkerError,
     models_directory,
-    share_within,
 )
 from kilocam.bus import Bus, BusError, Position
 from kilocam.cli.child import Child
@@ -42,8 +41,9 @@ from kilocam.cli.messages import SCHEMAS, bus_target
 from kilocam.cli.roles.models import Models
 from kilocam.cli.roles.quiet import recall, remember
 from kilocam.cli.roles.senses import Senses, senses
-from kilocam.core import CameraKey, SystemClock
+from kilocam.core import CameraKey, SystemClock, share_within
 from kilocam.database import Database, DatabaseError
+from kilocam.fleet import rules_of
 from kilocam.insight import Windows
 from kilocam.ranges import SocketLiveView
 from kilocam.record import Archive
@@ -129,7 +129,7 @@ async def _work(child: Child) -> None:
         installation.data.models(child.name),
     )
     async with database, bus:
-        windows = Windows(database, PIPELINE)
+        windows = Windows(database, PIPELINE, rules_of=rules_of)
         await _prepared(child, windows)
         pool = await _with_models(child, models, PoolOptions(workers=workers))
         try:

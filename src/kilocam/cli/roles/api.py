@@ -14,11 +14,13 @@ from typing_extensions import override
 from kilocam.api import Catalogue, Gateway, Health, KnownCameras, RateLimit, make_app
 from kilocam.api.app import PROBLEMS
 from kilocam.api.identity import Identity
+from kilocam.api.operations.analysis import AnalysisOperations
 from kilocam.api.operations.cameras import CameraOperations
 from kilocam.api.operations.events import EventOperations
 from kilocam.api.operations.footage import FootageOperations
 from kilocam.api.operations.links import LinkOperations
 from kilocam.api.operations.models import ModelOperations
+from kilocam.api.operations.rules import RuleOperations
 from kilocam.api.operations.tokens import TokenOperations
 from kilocam.api.problems import Translator
 from kilocam.api.requests import spare_terminals
@@ -29,8 +31,8 @@ from kilocam.cli.child import Child
 from kilocam.cli.installation import RECORDER, Installation
 from kilocam.cli.messages import SCHEMAS, bus_target
 from kilocam.database import Database
-from kilocam.fleet import Fleet, Keyring, Sessions, Spent, Use
-from kilocam.insight import Bell, Feed, Insight
+from kilocam.fleet import Fleet, Keyring, Sessions, Spent, Use, rules_of
+from kilocam.insight import Bell, Feed, Insight, RuleHits
 from kilocam.playback import CapabilityKeys, Playback
 from kilocam.ranges import RangesClient, SocketLiveView
 from kilocam.record import Archive
@@ -111,6 +113,8 @@ async def main(child: Child) -> None:
         )
         feed = await stack.enter_async_context(Feed(insight, _bell(bus)))
         EventOperations(insight, feed, cameras).enter(catalogue)
+        AnalysisOperations(insight, cameras).enter(catalogue)
+        RuleOperations(fleet, RuleHits(database, rules_of), cameras).enter(catalogue)
         app = make_app(
             Gateway(
                 catalogue=catalogue,

@@ -102,6 +102,7 @@ export type Shown = {
   start: string;
   end: string;
   box: Box;
+  text: string[]; // what was read or said; empty for an object
   snapshot_url: string;
   clip_url: string;
 };
@@ -152,3 +153,48 @@ export function followEvents(changed: () => void): () => void {
     source.close();
   };
 }
+
+export type Point = [number, number];
+export type Rule = {
+  name: string;
+  kind: string;
+  classes: string[];
+  polygon: Point[] | null;
+  line: Point[] | null;
+  image: Point[] | null;
+};
+export type Count = { rule: string; kind: string; direction: string | null; hits: number };
+
+export const rules = (id: string): Promise<Page<Rule>> => call(`/v1/cameras/${id}/rules`);
+
+export const putRule = (id: string, name: string, rule: object): Promise<Rule> =>
+  call(`/v1/cameras/${id}/rules/${encodeURIComponent(name)}`, {
+    method: "PUT",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(rule),
+  });
+
+export const removeRule = (id: string, name: string): Promise<void> =>
+  call(`/v1/cameras/${id}/rules/${encodeURIComponent(name)}`, { method: "DELETE" });
+
+export const countHits = (id: string, from: number, to: number): Promise<Page<Count>> =>
+  call(`/v1/cameras/${id}/counts?${range(from, to)}`);
+
+export type Stage = {
+  name: string;
+  seen: number;
+  passed: number;
+  share: number | null;
+  cost_ms: number | null;
+};
+export type Missed = { audited: number; moving: number; low: number; high: number };
+export type Analysis = {
+  offered: number;
+  looked: number;
+  cascade: { stages: Stage[]; missed: Missed };
+  cameras: { camera: string }[];
+};
+
+/** Of the last day; of all cameras when none is named. */
+export const analysis = (camera: string, signal: AbortSignal): Promise<Analysis> =>
+  call(`/v1/analysis${camera ? `?camera=${camera}` : ""}`, { signal });

@@ -3,6 +3,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { Camera, clipUrl, snapshotUrl } from "./api";
 import { LiveVideo, State, Still, reasonOf, well } from "./picture";
 import { PastPlayer } from "./past";
+import { RulesOver, RulesPanel, useRules } from "./rules";
 import { Gaps, Timeline, useFootage } from "./timeline";
 import { clock, day } from "./words";
 
@@ -45,6 +46,7 @@ export function CameraView({ id, camera, listed, start }: Props) {
   const [paused, setPaused] = useState(false);
   const { from, to } = window_;
   const [found, trouble] = useFootage(id, from, to);
+  const rules = useRules(id);
 
   useEffect(() => {
     if (moment !== null) return;
@@ -139,6 +141,7 @@ export function CameraView({ id, camera, listed, start }: Props) {
           />
         )}
         {scrubbed !== null && <Scrub id={id} at={scrubbed} />}
+        <RulesOver {...rules} />
       </div>
       <div class="bar controls">
         <button
@@ -190,6 +193,7 @@ export function CameraView({ id, camera, listed, start }: Props) {
         onZoom={zoom}
       />
       {trouble ? <p class="trouble">{trouble}</p> : <Gaps found={found} onSeek={seek} />}
+      <RulesPanel {...rules} />
       <p class="keys">
         <kbd>←</kbd> <kbd>→</kbd> 10 s, with <kbd>shift</kbd> 1 min · <kbd>space</kbd> pause ·{" "}
         <kbd>1</kbd> <kbd>2</kbd> <kbd>3</kbd> speed · <kbd>+</kbd> <kbd>−</kbd> zoom ·{" "}

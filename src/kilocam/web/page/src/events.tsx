@@ -1,5 +1,6 @@
 // What was seen: newest first as it comes, or what a search found; each picture plays in place.
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
+import { Account } from "./analysis";
 import { ApiError, Box, Shown, events, followEvents, search } from "./api";
 import { moment } from "./words";
 
@@ -11,7 +12,8 @@ type Card = {
   camera: string;
   title: string;
   start: string;
-  box: Box;
+  box: Box | null; // what was said has no place in the picture
+  quote: string;
   picture: string;
   clip: string;
 };
@@ -35,7 +37,8 @@ const card = (id: string, shown: Shown): Card => ({
   camera: shown.camera,
   title: withoutPlace(shown.title, shown.camera),
   start: shown.start,
-  box: shown.box,
+  box: shown.box[2] < 1 || shown.box[3] < 1 ? shown.box : null,
+  quote: shown.text[0] ?? "",
   picture: shown.snapshot_url,
   clip: shown.clip_url,
 });
@@ -142,6 +145,7 @@ export function Events() {
           {trouble}
         </p>
       )}
+      <Account />
       {!list && !trouble && <p class="note">Loading…</p>}
       {list && !list.cards.length && (
         <p class="note">
@@ -168,7 +172,7 @@ function EventCard({ card, playing, play }: Playable) {
   const [come, setCome] = useState(false); // before, a box would be drawn on nothing
   const video = useRef<HTMLVideoElement>(null);
   useEffect(() => {
-    // Without sound a browser may start it by itself; where it does not, the controls do.
+    // With sound only because somebody asked for it; where it does not start, the controls do.
     if (playing) void video.current?.play().catch(() => undefined);
   }, [playing]);
   return (
@@ -179,7 +183,7 @@ function EventCard({ card, playing, play }: Playable) {
             ref={video}
             data-testid="clip"
             src={card.clip}
-            muted
+            muted={!card.quote}
             controls
             playsInline
             onEnded={() => play("")}
@@ -197,15 +201,16 @@ function EventCard({ card, playing, play }: Playable) {
               loading="lazy"
               onLoad={() => setCome(true)}
             />
-            {come && <span class="box" style={place(card.box)} />}
+            {come && card.box && <span class="box" style={place(card.box)} />}
             <span class="play" aria-hidden="true">
               ▶
             </span>
           </button>
         )}
       </div>
+      {card.quote && <q class="quote">{card.quote}</q>}
       <footer>
-        <b>{card.title}</b>
+        <b>{card.quote ? card.title.split(" ")[0] : card.title}</b>
         <a href={`#/camera/${card.camera}?at=${card.start}`}>
           {card.camera} · {moment(Date.parse(card.start))}
         </a>

@@ -1,0 +1,43 @@
+"""The table of all sections; what else is to be judged takes its place in `measure_quality`."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import kilocam
+from kilocam.analyse import DETECTOR, load_model
+from kilocam.analyse.detector import Detector
+from kilocam.analyse.models import LISTENER, READER
+from kilocam.cli.bench.quality.figures import Section
+from kilocam.cli.bench.quality.gate import gate_section
+from kilocam.cli.bench.quality.hearing import hearing_section
+from kilocam.cli.bench.quality.labels import Labels, read_labels
+from kilocam.cli.bench.quality.reading import reading_section
+from kilocam.cli.bench.quality.scenes import PLACES, scenes
+from kilocam.cli.bench.quality.seeing import detector_section, tracker_section, watch
+
+LABELS = Path(kilocam.__file__).parents[2] / "bench" / "labels"
+"""Of a checkout; what is installed from a wheel has none."""
+FILMS = ("campus", "bikes")
+
+
+def measure_quality(labels: Path, cache: Path, models: Path) -> list[Section]:
+    """Judge the shipped models, and the gate, on labelled footage; minutes the first time.
+
+    Raises:
+        ConfigError: labels or footage are not there.
+        ModelError: the models have not been fetched.
+    """
+    known = {name: read_labels(labels / f"{name}.json") for name in FILMS}
+    seeing = seeing_sections(list(known.values()), cache, models)
+    shown = (scene for place in PLACES for scene in scenes(place, known[place.labels], cache))
+    reading = reading_section(load_model(READER, models), cache)
+    hearing = hearing_section(load_model(LISTENER, models), cache / "footage")
+    return [*seeing, gate_section(shown), reading, hearing]
+
+
+def seeing_sections(labels: Sequence[Labels], cache: Path, models: Path) -> list[Section]:
+    """Detector and tracker."""
+    model = load_model(DETECTOR, models)
+    detector = Detector(model)
+    watched = [one for each in labels for one in watch(each, cache, detector)]
+    return [detector_section(model, watched), tracker_section(watched)]

@@ -1,0 +1,78 @@
+"""What `kilocam bench analyse --quality` says, of the checkout's labels and of a made-up film."""
+
+import json
+from collections.abc import Iterator
+from fractions import Fraction
+
+import pytest
+
+from kilocam.analyse import DETECTOR, cache_directory, load_model, models_directory
+from kilocam.analyse.detector import Detector
+from kilocam.cli.bench.quality.audited import look_over
+from kilocam.cli.bench.quality.figures import as_json, table
+from kilocam.cli.bench.quality.gate import gate_section
+from kilocam.cli.bench.quality.labels import read_labels
+from kilocam.cli.bench.quality.run import FILMS, LABELS, seeing_sections
+from kilocam.cli.bench.quality.scenes import Scene, Shown
+from kilocam.media import (
+    PatternSpec,
+    Picture,
+    StillSpec,
+    VideoEncoding,
+    draw_pattern,
+    draw_still,
+    encode_media,
+)
+
+FPS, SIZE = 10, (320, 240)
+QUIET, MOVING = 20, 4
+
+
+def test_seeing_is_judged_on_the_labels_of_the_checkout() -> None:
+    known = [read_labels(LABELS / f"{name}.json") for name in FILMS]
+    some = seeing_sections(known, cache_directory(), models_directory())
+    sections = {each.name: each for each in some}
+    values = {figure.name: figure.value for figure in sections["detector"].figures}
+    assert values["vtest.avi, judging, person: recall"] > 0.7
+    assert values["vtest.avi, judging, person: precision"] > 0.8
+    kept = {figure.name: figure for figure in sections["tracker"].figures}
+    ours = kept["vtest.avi, judging, 2 pictures a second: IDF1"]
+    assert ours.reference is not None
+    assert ours.value > ours.reference
+    assert json.loads(json.dumps(as_json(some))).keys() == sections.keys()
+    for section in some:
+        assert all(figure.name in table([section]) for figure in section.figures)
+
+
+def drawn_pictures() -> Iterator[Picture]:
+    width, height = SIZE
+    still = StillSpec(width=width, height=height, fps=FPS, seconds=2 * QUIET, sigma=1)
+    yield from draw_still(still)
+    yield from draw_pattern(PatternSpec(width=width, height=height, fps=FPS, seconds=2 * MOVING))
+    yield next(draw_still(still))  # its key frame closes the last window
+
+
+@pytest.fixture(scope="module")
+def scene() -> Scene:
+    width, height = SIZE
+    encoding = VideoEncoding(width=width, height=height, fps=Fraction(FPS), key_interval_s=2)
+    video = encode_media("made up", drawn_pictures(), encoding=encoding).video
+    assert video is not None
+    shown = [Shown(part="", moving=False)] * QUIET + [Shown(part="all", moving=True)] * MOVING
+    return Scene(
+        place="made up", sensor="none", video=video, shown=tuple(shown), quiet_first=QUIET
+    )  # fmt: skip
+
+
+def test_the_gate_lets_through_what_moves_and_little_else(scene: Scene) -> None:
+    quiet, moving = gate_section([scene]).figures
+    assert (quiet.of, moving.of) == (QUIET // 2, MOVING)
+    assert quiet.value < 0.5
+    assert moving.value == 0  # passed over
+
+
+def test_the_shipped_scheduler_passes_over_quiet_windows_alone(scene: Scene) -> None:
+    looked = look_over(scene, Detector(load_model(DETECTOR, models_directory())))
+    assert (looked.windows, looked.moving, looked.missed) == (QUIET // 2 + MOVING, MOVING, 0)
+    assert looked.passed_over
+    assert not any(each.moving or each.seen for each in looked.passed_over)
