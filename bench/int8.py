@@ -60,7 +60,7 @@ def quantised(model: Model, some: Sequence[Pixels]) -> Model:
         name=f"{model.manifest.name}-int8",
         sha256=hashlib.sha256(network).hexdigest(),
     )
-    return Model(manifest=manifest, network=network)
+    return Model(manifest=manifest, directory=model.directory, network=network)
 
 
 def main() -> None:

@@ -19,10 +19,10 @@ from tests.acceptance.conftest import House
 
 from kilocam.analyse import BoxAt, ObjectSeen, StageCount, WindowResult, event_id
 from kilocam.bus import Position
-from kilocam.core import CameraKey, Window, format_time
+from kilocam.core import CameraKey, Window, format_time, share_within
 from kilocam.database import Database
 from kilocam.fleet import CameraInput, Fleet, Keyring, Role
-from kilocam.insight import Windows, share_within
+from kilocam.insight import Windows
 from kilocam.media import read_frame_number
 
 pytestmark = pytest.mark.timeout(400)

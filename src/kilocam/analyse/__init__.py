@@ -7,7 +7,10 @@ Start reading at: `analyst.py`; `docs/design/analyse.md` says why.
 """
 
 from kilocam.analyse.analyst import Analyst, AnalystOptions, AnalystStatus
+from kilocam.analyse.canary import Limits, Tally, Verdict
+from kilocam.analyse.comparing import Comparing, ComparingOptions
 from kilocam.analyse.detector import KINDS
+from kilocam.analyse.detectors import check_detector
 from kilocam.analyse.errors import (
     AnalyseError,
     FootageError,
@@ -19,14 +22,19 @@ from kilocam.analyse.errors import (
 from kilocam.analyse.listening import Listening, ListeningOptions
 from kilocam.analyse.models import (
     DETECTOR,
+    LISTENER,
+    READER,
     Manifest,
     Model,
     cache_directory,
+    known_models,
+    load_manifest,
     load_model,
     models_directory,
 )
 from kilocam.analyse.pictures import Footage
 from kilocam.analyse.pool import (
+    ComparePool,
     ListenPool,
     LookPool,
     PoolCounts,
@@ -61,13 +69,17 @@ from kilocam.analyse.seams import (
     Workers,
 )
 from kilocam.analyse.source import LEASES, BusWindows
+from kilocam.analyse.trials import BUCKET, BusTrial, Trial
 from kilocam.analyse.windows import Counts, Learnt
 
 __all__ = [
+    "BUCKET",
     "DETECTOR",
     "KINDS",
     "LEASES",
+    "LISTENER",
     "PIPELINE",
+    "READER",
     "SPEECH",
     "TEXT",
     "AnalyseError",
@@ -75,8 +87,12 @@ __all__ = [
     "AnalystOptions",
     "AnalystStatus",
     "BoxAt",
+    "BusTrial",
     "BusWindows",
     "Companion",
+    "ComparePool",
+    "Comparing",
+    "ComparingOptions",
     "Counts",
     "Footage",
     "FootageError",
@@ -84,6 +100,7 @@ __all__ = [
     "Glance",
     "HearingSink",
     "Learnt",
+    "Limits",
     "ListenPool",
     "Listening",
     "ListeningOptions",
@@ -106,13 +123,19 @@ __all__ = [
     "SkipReason",
     "SkippedWindow",
     "StageCount",
+    "Tally",
+    "Trial",
+    "Verdict",
     "WindowResult",
     "WindowSink",
     "WindowSource",
     "WorkerError",
     "Workers",
     "cache_directory",
+    "check_detector",
     "event_id",
+    "known_models",
+    "load_manifest",
     "load_model",
     "models_directory",
     "worker_command",

@@ -16,7 +16,8 @@ from dataclasses import dataclass, replace
 from enum import Enum, auto
 
 from kilocam.analyse.colours import Pixels, colours_of, is_monochrome
-from kilocam.analyse.detector import THRESHOLD, Box, Detector
+from kilocam.analyse.detector import THRESHOLD, Box
+from kilocam.analyse.detectors import ObjectDetector
 from kilocam.analyse.difference import HEIGHT, WIDTH, Background, Grey, compare
 from kilocam.analyse.errors import FootageError
 from kilocam.analyse.pictures import Footage, Picture, PictureSource
@@ -109,7 +110,7 @@ class Looker:
 
     def __init__(
         self,
-        detector: Detector,
+        detector: ObjectDetector,
         pictures: PictureSource,
         stopwatch_ns: Callable[[], int] = time.perf_counter_ns,
     ) -> None:
@@ -178,7 +179,9 @@ def _samples(window: Window, every_us: int) -> range:
 class _Run:
     """One look in progress."""
 
-    def __init__(self, task: LookTask, detector: Detector, stopwatch_ns: Callable[[], int]) -> None:
+    def __init__(
+        self, task: LookTask, detector: ObjectDetector, stopwatch_ns: Callable[[], int]
+    ) -> None:
         self._task = task
         self._detector = detector
         self._stopwatch_ns = stopwatch_ns

@@ -1,12 +1,14 @@
 """Models as data: the manifest beside each network, and loading one only if it is what it says.
 
 `tools/models.py` puts `NAME.json` (the manifest) and `NAME.onnx` into a folder; nothing is fetched
-at run time.
+at run time. More models, and more versions of one, lie beside them as `NAME@VERSION.json`. A model
+is called by its *reference*, `NAME` or `NAME@VERSION`.
 """
 
 import hashlib
 import json
 import os
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -15,6 +17,8 @@ from kilocam.analyse.errors import ModelError
 DETECTOR = "ssdlite-mobilenet-v2"
 READER = "ppocr-v6-small"
 LISTENER = "whisper-tiny-en"
+BUILT_IN = "ssdlite"
+"""The runtime of detectors whose network has the outputs of `tools/tfjs.py`."""
 MEND = "run tools/models.py to fetch it"
 
 
@@ -34,6 +38,13 @@ class Manifest:
     """Label of each score column that means something."""
     others: dict[str, str] = field(default_factory=dict)
     """More files that belong to it, each with its SHA-256."""
+    runtime: str = BUILT_IN
+    """Who makes a detector of it (`detectors.py`); models that detect nothing keep the default."""
+
+    @property
+    def reference(self) -> str:
+        """Name and version: what it is called where there may be several."""
+        return f"{self.name}@{self.version}"
 
     def to_json(self) -> str:
         """The manifest as it stands in the folder."""
@@ -79,17 +90,44 @@ def models_directory() -> Path:
     return cache_directory() / "models"
 
 
-def load_model(name: str, directory: Path) -> Model:
-    """The model `name` of `directory`.
+def load_manifest(reference: str, directory: Path) -> Manifest:
+    """The manifest of the model `reference`; its files are not looked at.
+
+    Raises:
+        ModelError: there is none, or it is another's; one line.
+    """
+    name, _, version = reference.partition("@")
+    file = directory / f"{reference}.json"
+    if not file.exists():
+        file = directory / f"{name}.json"
+    manifest = _manifest(reference, file, directory)
+    if manifest.name != name or version not in ("", manifest.version):
+        raise ModelError(
+            f"model {reference}: {file} is that of {manifest.reference}; {_mend(directory)}"
+        )
+    return manifest
+
+
+def load_model(reference: str, directory: Path) -> Model:
+    """The model `reference` of `directory`.
 
     Raises:
         ModelError: it is missing, or its bytes are not those of its manifest; one line.
     """
-    manifest = _manifest(name, directory / f"{name}.json")
-    network = _checked(name, directory / manifest.file, manifest.sha256)
+    manifest = load_manifest(reference, directory)
+    network = _checked(reference, directory / manifest.file, manifest.sha256)
     for other, sha256 in manifest.others.items():
-        _checked(name, directory / other, sha256)
+        _checked(reference, directory / other, sha256)
     return Model(manifest=manifest, directory=directory, network=network)
+
+
+def known_models(directory: Path) -> Iterator[Manifest | ModelError]:
+    """What each manifest of a folder says, or what is wrong with it; by file name."""
+    for file in sorted(directory.glob("*.json")):
+        try:
+            yield _manifest(file.stem, file, directory)
+        except ModelError as error:
+            yield error
 
 
 def _checked(name: str, file: Path, sha256: str) -> bytes:
@@ -105,12 +143,18 @@ def _checked(name: str, file: Path, sha256: str) -> bytes:
     return content
 
 
-def _manifest(name: str, file: Path) -> Manifest:
+def _manifest(name: str, file: Path, directory: Path) -> Manifest:
     try:
         return Manifest.from_json(file.read_text())
     except OSError as error:
-        raise ModelError(f"model {name}: {file}: {error.strerror}; {MEND}") from None
+        raise ModelError(f"model {name}: {file}: {error.strerror}; {_mend(directory)}") from None
     except ValueError as error:
         raise ModelError(
             f"model {name}: manifest {file} cannot be read ({error}); delete it and {MEND}"
         ) from None
+
+
+def _mend(directory: Path) -> str:
+    """How to come by a model that is not there: fetch it, or take another."""
+    there = ", ".join(sorted(file.stem for file in directory.glob("*.json")))
+    return f"{MEND}, or name one that is there: {there}" if there else MEND

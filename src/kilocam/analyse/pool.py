@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, Self, TypeVar, cast
 
+from kilocam.analyse.comparer import CompareOutcome, CompareTask
 from kilocam.analyse.errors import FootageError, ModelError, WorkerError
 from kilocam.analyse.lines import ReadOutcome, ReadTask
 from kilocam.analyse.look import LookOutcome, LookTask
@@ -52,9 +53,9 @@ class PoolCounts:
     recycled: int = 0
 
 
-def worker_command(models: Path, kind: str = "look") -> tuple[str, ...]:
+def worker_command(models: Path, kind: str = "look", *names: str) -> tuple[str, ...]:
     """How to start a worker that finds its models in a folder; kinds are in `worker.py`."""
-    return (sys.executable, "-m", "kilocam.analyse.worker", kind, str(models))
+    return (sys.executable, "-m", "kilocam.analyse.worker", kind, str(models), *names)
 
 
 class WorkerPool(Generic[Doing, Outcome]):
@@ -79,6 +80,10 @@ class WorkerPool(Generic[Doing, Outcome]):
         await asyncio.gather(*(worker.stop(self.options.stop_s) for worker in self._all))
         self._all.clear()
 
+    def renew(self, command: Sequence[str]) -> None:
+        """Start workers like this from now on; those there are finish their task and go."""
+        self._command = tuple(command)
+
     async def do(self, task: Doing) -> Outcome:
         """Have a task done, waiting for a worker to be free.
 
@@ -97,7 +102,7 @@ class WorkerPool(Generic[Doing, Outcome]):
 
     async def _attempt(self, task: Doing) -> Outcome:
         async with self._places:
-            worker = self._idle.pop() if self._idle else await self._start()
+            worker = await self._next()
             try:
                 answer = await worker.exchange(task, self.options.task_s)
             except BaseException as error:
@@ -117,12 +122,21 @@ class WorkerPool(Generic[Doing, Outcome]):
         too_large = answer.rss_bytes > self.options.max_rss_bytes
         return too_large or worker.tasks >= self.options.max_tasks
 
+    async def _next(self) -> "_Worker":
+        while self._idle:
+            worker = self._idle.pop()
+            if worker.command == self._command:
+                return worker
+            await self._retire(worker)
+        return await self._start()
+
     async def _start(self) -> "_Worker":
+        command = self._command
         try:
-            process = await asyncio.create_subprocess_exec(*self._command, stdin=PIPE, stdout=PIPE)
+            process = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE)
         except OSError as error:
             raise WorkerError(f"a worker cannot be started: {error}") from None
-        worker = _Worker(process)
+        worker = _Worker(process, command)
         self._all.add(worker)
         self.counts.started += 1
         try:
@@ -149,6 +163,7 @@ class WorkerPool(Generic[Doing, Outcome]):
 LookPool = WorkerPool[LookTask, LookOutcome]
 ReadPool = WorkerPool[ReadTask, ReadOutcome]
 ListenPool = WorkerPool[ListenTask, ListenOutcome]
+ComparePool = WorkerPool[CompareTask, CompareOutcome]
 
 
 class _Overdue(WorkerError):
@@ -158,10 +173,11 @@ class _Overdue(WorkerError):
 class _Worker:
     """One process and its two pipes."""
 
-    def __init__(self, process: Process) -> None:
+    def __init__(self, process: Process, command: tuple[str, ...]) -> None:
         assert process.stdin is not None
         assert process.stdout is not None
         self._process = process
+        self.command = command
         self._input, self._answers = process.stdin, process.stdout
         self.tasks = 0
 

@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator, Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from kilocam.analyse.comparer import CompareOutcome, CompareTask
 from kilocam.analyse.difference import Grey
 from kilocam.analyse.ears import Kept
 from kilocam.analyse.lines import ReadOutcome, ReadTask
@@ -66,6 +67,14 @@ class ReadingSink(Protocol):
         Raises:
             NotYet, Refused: it is not to be kept.
         """
+        ...
+
+
+class Comparers(Protocol):
+    """Whoever shows a picture to two detectors (a `WorkerPool`)."""
+
+    async def do(self, task: CompareTask) -> CompareOutcome:
+        """Compare; raises `FootageError`, `WorkerError` or `ModelError`."""
         ...
 
 

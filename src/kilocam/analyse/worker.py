@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from kilocam.analyse.errors import AnalyseError, FootageError
+from kilocam.analyse.models import DETECTOR, LISTENER, READER, load_model
 from kilocam.analyse.wire import Broken, Done, Outcome, Ready, Unreadable, encode, read_task
 
-NICENESS = {"look": 10, "read": 15, "listen": 15}
+NICENESS = {"look": 10, "read": 15, "listen": 15, "compare": 15}
 """By what a worker does: looks come before what takes long."""
 ADDRESS_SPACE = 6 * 1024**3
 """What a decoder gone wild may reserve before it fails instead of the machine."""
@@ -63,17 +64,15 @@ def _rss_bytes() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * _PAGE
 
 
-def _look(models: Path) -> Callable[[Any], object]:
-    from kilocam.analyse.detector import Detector
+def _look(models: Path, detector: str = DETECTOR) -> Callable[[Any], object]:
+    from kilocam.analyse.detectors import make_detector
     from kilocam.analyse.look import Looker
-    from kilocam.analyse.models import DETECTOR, load_model
     from kilocam.analyse.stored import StoredPictures
 
-    return Looker(Detector(load_model(DETECTOR, models)), StoredPictures()).look
+    return Looker(make_detector(load_model(detector, models)), StoredPictures()).look
 
 
 def _read(models: Path) -> Callable[[Any], object]:
-    from kilocam.analyse.models import READER, load_model
     from kilocam.analyse.reader import Reader
     from kilocam.analyse.stored import StoredPictures
 
@@ -82,20 +81,33 @@ def _read(models: Path) -> Callable[[Any], object]:
 
 def _listen(models: Path) -> Callable[[Any], object]:
     from kilocam.analyse.listener import Listener
-    from kilocam.analyse.models import LISTENER, load_model
 
     return Listener(load_model(LISTENER, models)).listen
 
 
-Prepare = Callable[[Path], Callable[[Any], object]]
-_PREPARE: Mapping[str, Prepare] = {"look": _look, "read": _read, "listen": _listen}
-"""Each imports what it alone needs."""
+def _compare(models: Path, current: str, candidate: str) -> Callable[[Any], object]:
+    from kilocam.analyse.comparer import Comparer
+    from kilocam.analyse.detectors import make_detector
+    from kilocam.analyse.stored import StoredPictures
+
+    one, other = (make_detector(load_model(name, models)) for name in (current, candidate))
+    return Comparer(one, other, StoredPictures()).compare
+
+
+Prepare = Callable[..., Callable[[Any], object]]
+_PREPARE: Mapping[str, Prepare] = {
+    "look": _look,
+    "read": _read,
+    "listen": _listen,
+    "compare": _compare,
+}
+"""Each imports what it alone needs; takes the folder and references of the models named."""
 
 
 def main() -> None:
-    """`python -m kilocam.analyse.worker KIND MODELS_DIRECTORY`."""
-    kind, directory = sys.argv[1], Path(sys.argv[2])
-    serve(lambda: _PREPARE[kind](directory), *restrain(kind))
+    """`python -m kilocam.analyse.worker KIND MODELS_DIRECTORY [MODEL...]`."""
+    _, kind, directory, *names = sys.argv
+    serve(lambda: _PREPARE[kind](Path(directory), *names), *restrain(kind))
 
 
 if __name__ == "__main__":

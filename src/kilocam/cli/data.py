@@ -100,6 +100,10 @@ class DataDir:
         """What one recorder says of its cameras."""
         return self.run / f"{recorder}.cameras.json"
 
+    def models(self, analyst: str) -> Path:
+        """What one analyst says of its models."""
+        return self.run / f"{analyst}.models.json"
+
     def lease(self, analyst: str) -> Path:
         """By which name an analyst leases partitions, for the one that takes its place."""
         return self.run / f"{analyst}.lease"

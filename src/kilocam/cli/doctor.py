@@ -11,7 +11,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from kilocam.analyse.models import cache_directory
+from kilocam.analyse.detectors import check_detector
+from kilocam.analyse.errors import ModelError
+from kilocam.analyse.models import (
+    Manifest,
+    known_models,
+    load_manifest,
+    load_model,
+    models_directory,
+)
 from kilocam.cli.data import DataDir
 from kilocam.cli.installation import Installation
 from kilocam.cli.supervise_state import living
@@ -41,7 +49,8 @@ def examine(installation: Installation) -> Iterator[Finding]:
     for path in installation.footage:
         yield _disk(path)
     yield examine_port(installation.settings.http.listen, installation.data)
-    yield _models(cache_directory() / "models")
+    analysis = installation.settings.analysis
+    yield from examine_models(models_directory(), analysis.detector, analysis.canary)
     yield _program("ffmpeg", "only `kilocam bench record` needs it", "apt-get install ffmpeg")
 
 
@@ -129,14 +138,37 @@ def _address(data: DataDir) -> str:
         return ""
 
 
-def _models(folder: Path) -> Finding:
-    found = sorted(file.stem for file in folder.glob("*.json"))
-    return Finding(
-        name="models",
-        ok=bool(found),
-        text=", ".join(found) or f"none in {folder}",
-        mend="fetch them: python tools/models.py, or run ./start, which does",
-    )
+def examine_models(folder: Path, detector: str, canary: str) -> Iterator[Finding]:
+    """Each model that is there, and whether those that are to look can."""
+    for known in known_models(folder):
+        yield _whole(known, folder) if isinstance(known, Manifest) else _bad_model("model", known)
+    for name, reference in (("detector", detector), ("canary", canary)):
+        if not reference:
+            continue
+        try:
+            manifest = load_manifest(reference, folder)
+            check_detector(manifest)
+        except ModelError as error:
+            yield _bad_model(name, error)
+        else:
+            yield Finding(name=name, ok=True, text=manifest.reference)
+
+
+def _whole(manifest: Manifest, folder: Path) -> Finding:
+    """Whether a model's files are those of its manifest."""
+    try:
+        load_model(manifest.reference, folder)
+    except ModelError as error:
+        return _bad_model("model", error)
+    classes = f", {len(manifest.classes)} classes" if manifest.classes else ""
+    text = f"{manifest.reference}, {manifest.licence}, whole{classes}; from {manifest.source}"
+    return Finding(name="model", ok=True, text=text)
+
+
+def _bad_model(name: str, error: ModelError) -> Finding:
+    """Its text ends in how to mend it."""
+    text, _, mend = str(error).rpartition("; ")
+    return Finding(name=name, ok=False, text=text, mend=mend)
 
 
 def _program(name: str, why: str, mend: str) -> Finding:

@@ -6,6 +6,7 @@ Never does: input or output beyond reading settings; anything only one room need
 Start reading at: `values.py`.
 """
 
+from kilocam.core.bounds import share_within
 from kilocam.core.clock import Clock, SystemClock
 from kilocam.core.errors import ConfigError, KilocamError
 from kilocam.core.ids import CameraKey, check_id
@@ -55,4 +56,5 @@ __all__ = [
     "parse_duration",
     "parse_size",
     "parse_time",
+    "share_within",
 ]

@@ -1,6 +1,7 @@
 """Settings: defaults, then the TOML file, then `KILOCAM_SECTION__KEY` (contract: Configuration)."""
 
 import difflib
+import re
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -80,6 +81,28 @@ class DatabaseSettings(_Section):
     url: str = ""
 
 
+def _model(value: object) -> object:
+    if isinstance(value, str) and value and not _MODEL.fullmatch(value):
+        raise ValueError(f"model {value!r} is not valid: write NAME or NAME@VERSION")
+    return value
+
+
+_MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*(@[A-Za-z0-9._+-]+)?")
+ModelReference = Annotated[str, BeforeValidator(_model)]
+
+
+class AnalysisSettings(_Section):
+    """Which models look; each is `NAME` or `NAME@VERSION` of the models directory."""
+
+    detector: Annotated[ModelReference, Field(min_length=1)] = "ssdlite-mobilenet-v2"
+    canary: ModelReference = ""
+    """The one on trial beside it; empty: none."""
+    canary_share: Annotated[float, Field(gt=0, le=1)] = 0.25
+    """Of the cameras."""
+    canary_least: DurationUs = parse_duration("1d")
+    """A trial lasts so long before it may promote: nights are not like days."""
+
+
 class SecuritySettings(_Section):
     """Keys outside the data directory; empty: inside it, mode 600."""
 
@@ -108,6 +131,7 @@ class Settings(BaseSettings):
     storage: StorageSettings = StorageSettings()
     bus: BusSettings = BusSettings()
     database: DatabaseSettings = DatabaseSettings()
+    analysis: AnalysisSettings = AnalysisSettings()
     security: SecuritySettings = SecuritySettings()
     camera: list[CameraSettings] = []
 

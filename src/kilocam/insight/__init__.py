@@ -7,7 +7,7 @@ Never does: HTTP; look at footage; know how an object was recognised.
 Start reading at: `windows.py` and `told.py` (writing), then `insight.py` (reading).
 """
 
-from kilocam.insight.audit import AUDIT, GATE, Missed, missed, share_within, stages
+from kilocam.insight.audit import AUDIT, GATE, Missed, missed, stages
 from kilocam.insight.contributions import TOPIC
 from kilocam.insight.days import (
     DAYS_AHEAD,
@@ -83,6 +83,5 @@ __all__ = [
     "make_day_asked_for",
     "make_days",
     "missed",
-    "share_within",
     "stages",
 ]

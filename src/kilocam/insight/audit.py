@@ -4,17 +4,15 @@ Windows passed over as quiet are looked at all the same now and then, drawn by c
 says in how many of them something moved, within bounds.
 """
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from kilocam.core import share_within
 from kilocam.insight.values import CameraCounts, StageSum
 
 GATE, AUDIT = "gate", "audit"
 QUIET = "quiet"
 """The outcome of a window that the gate passed over."""
-_SURE = 1.96
-"""Standard deviations of a normal distribution within which 95 % lie."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,22 +50,3 @@ def stages(counts: Iterable[CameraCounts]) -> dict[str, StageSum]:
         seen += each.offered
         passed_over += each.skipped.get(QUIET, 0) + each.stages.get(AUDIT, StageSum()).seen
     return {GATE: StageSum(seen=seen, passed=seen - passed_over), **total}
-
-
-def share_within(seen: int, passed: int) -> tuple[float, float]:
-    """Bounds of a share of which a sample is known, 95 % sure (Wilson 1927); 0 to 1 without one.
-
-    Args:
-        seen: the sample.
-        passed: those of it that have what is asked for.
-    """
-    if not seen:
-        return 0.0, 1.0
-    share, square = passed / seen, _SURE**2
-    middle = share + square / (2 * seen)
-    reach = _SURE * math.sqrt(share * (1 - share) / seen + square / (4 * seen**2))
-    scale = 1 + square / seen
-    # Of none and of all the bound is exact; rounding would put it a hair inside of the truth.
-    low = (middle - reach) / scale if passed else 0.0
-    high = (middle + reach) / scale if passed < seen else 1.0
-    return low, high

@@ -156,6 +156,20 @@ async def test_a_worker_that_has_grown_too_large_is_replaced(tmp_path: Path) -> 
 
 
 @pytest.mark.asyncio
+async def test_workers_of_before_a_renewal_finish_what_they_do_and_go(tmp_path: Path) -> None:
+    async with _pool(tmp_path, PoolOptions(workers=2)) as pool:
+        first = await _pid(pool)
+        looks = [asyncio.create_task(_pid(pool)) for _ in range(2)]
+        await asyncio.sleep(0)  # they have begun, one of them on the worker that is there
+        pool.renew((sys.executable, str(FAULTY), str(tmp_path / "other")))
+        before = await asyncio.gather(*looks)
+        assert first in before
+        after = await asyncio.gather(_pid(pool), _pid(pool))
+        assert first not in after
+        assert _gone(first)
+
+
+@pytest.mark.asyncio
 async def test_a_look_that_is_cancelled_frees_its_place(tmp_path: Path) -> None:
     async with _pool(tmp_path) as pool:
         with pytest.raises(TimeoutError):

@@ -20,6 +20,7 @@ from kilocam.api.identity import COOKIE
 from kilocam.api.operations.cameras import CameraFigures, CameraOperations
 from kilocam.api.operations.footage import FootageOperations
 from kilocam.api.operations.links import LinkOperations
+from kilocam.api.operations.models import ModelOperations
 from kilocam.api.operations.tokens import TokenOperations
 from kilocam.core import CameraKey, GapCause, Piece, Session
 from kilocam.core.metrics import Metrics
@@ -132,6 +133,12 @@ async def open_house(
         LinkOperations(sessions).enter(catalogue)
         FootageOperations(playback, cameras).enter(catalogue)
         TokenOperations(fleet, sessions).enter(catalogue)
+
+        async def told() -> str | None:
+            file = folder / "models.json"
+            return file.read_text() if file.exists() else None
+
+        ModelOperations(told).enter(catalogue)
 
         async def roles() -> Mapping[str, bool]:
             return {"recorder-0": True, "postgres": False}

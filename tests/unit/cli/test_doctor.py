@@ -1,12 +1,14 @@
-"""What `kilocam doctor` says of the port."""
+"""What `kilocam doctor` says of the port and of the models."""
 
+import hashlib
 import json
 import socket
 import time
 from pathlib import Path
 
+from kilocam.analyse import Manifest
 from kilocam.cli.data import DataDir
-from kilocam.cli.doctor import Finding, examine_port
+from kilocam.cli.doctor import Finding, examine_models, examine_port
 
 
 def port_finding(data: Path, port: int) -> Finding:
@@ -50,3 +52,23 @@ def test_a_port_that_somebody_else_has_is_bad(tmp_path: Path) -> None:
 
 def test_a_free_port_is_well(tmp_path: Path) -> None:
     assert port_finding(tmp_path, 0).text == "127.0.0.1:0 is free"
+
+
+def test_models_are_shown_with_version_licence_and_whether_they_are_whole(tmp_path: Path) -> None:
+    for name, content in (("eye", b"one"), ("lens", b"another")):
+        manifest = Manifest(
+            name=name, version="7", file=f"{name}.onnx", licence="MIT", source="here",
+            sha256=hashlib.sha256(b"one").hexdigest(), input=(1, 2, 2, 3), classes={0: "person"},
+        )  # fmt: skip
+        (tmp_path / f"{name}.json").write_text(manifest.to_json())
+        (tmp_path / f"{name}.onnx").write_bytes(content)
+
+    eye, lens, detector, canary = examine_models(tmp_path, "eye", "ear@2")
+
+    assert (eye.ok, eye.text) == (True, "eye@7, MIT, whole, 1 classes; from here")
+    assert not lens.ok
+    assert "SHA-256 differs" in lens.text
+    assert lens.mend == "delete it and run tools/models.py to fetch it"
+    assert (detector.ok, detector.text) == (True, "eye@7")
+    assert (canary.ok, canary.name) == (False, "canary")
+    assert canary.mend.endswith("or name one that is there: eye, lens")

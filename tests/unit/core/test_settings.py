@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from kilocam.analyse import DETECTOR
 from kilocam.core import ConfigError
 from kilocam.core.settings import Settings, load_settings
 
@@ -18,6 +19,7 @@ def test_defaults_need_no_file() -> None:
     settings = load_settings()
     assert settings.http.listen == "127.0.0.1:8000"
     assert settings.storage.keep == 7 * 86_400_000_000
+    assert settings.analysis.detector == DETECTOR  # the one that the set-up step fetches
 
 
 def test_the_environment_wins_over_the_file(
@@ -43,6 +45,11 @@ def test_the_environment_wins_over_the_file(
         ('[[camera]]\nid = "Gate 1"\nurl = "rtsp://h/"\n', "camera id 'Gate 1' is not valid"),
         ('[[camera]]\nid = "a"\nurl = "x"\ntranspot = "tcp"\n', "did you mean 'transport'?"),
         ("[http\n", "is not valid TOML"),
+        (
+            '[analysis]\ncanary = "../other"\n',
+            "analysis.canary: model '../other' is not valid: write NAME or NAME@VERSION",
+        ),
+        ("[analysis]\ncanary_share = 2\n", "analysis.canary_share: input should be less than"),
     ],
 )
 def test_a_wrong_setting_gets_one_line_that_names_it(tmp_path: Path, text: str, line: str) -> None:

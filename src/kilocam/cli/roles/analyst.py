@@ -33,18 +33,18 @@ from kilocam.analyse import (
     WindowResult,
     WorkerError,
     models_directory,
-    worker_command,
 )
-from kilocam.bus import Bus, Position
+from kilocam.bus import Bus, BusError, Position
 from kilocam.cli.child import Child
 from kilocam.cli.installation import RECORDER, Installation
 from kilocam.cli.messages import SCHEMAS, bus_target
+from kilocam.cli.roles.models import Models
 from kilocam.cli.roles.quiet import recall, remember
 from kilocam.cli.roles.senses import Senses, senses
-from kilocam.core import CameraKey, SystemClock
+from kilocam.core import CameraKey, SystemClock, share_within
 from kilocam.database import Database, DatabaseError
 from kilocam.fleet import rules_of
-from kilocam.insight import Windows, share_within
+from kilocam.insight import Windows
 from kilocam.ranges import SocketLiveView
 from kilocam.record import Archive
 
@@ -126,15 +126,22 @@ async def _work(child: Child) -> None:
     leases = bus.leases(LEASES, holder=child.name, heir_of=await asyncio.to_thread(_heir_of, note))
     database = Database(installation.shards, installation.database_secrets)
     workers = int(str(child.config["workers"]))
+    clock = SystemClock()
+    models = Models(
+        installation.settings.analysis,
+        models_directory(),
+        bus,
+        clock,
+        installation.data.models(child.name),
+    )
     async with database, bus:
         windows = Windows(database, PIPELINE, rules_of=rules_of)
         await _prepared(child, windows)
-        pool = await _with_models(child, PoolOptions(workers=workers))
+        pool = await _with_models(child, models, PoolOptions(workers=workers))
         try:
             live = SocketLiveView([installation.data.ranges(RECORDER)])
             archive = Archive(installation.footage, live)
             footage, sound = ArchiveFootage(archive), ArchiveFootage(archive, exact=True)
-            clock = SystemClock()
             async with leases, senses(footage, sound, database, clock) as beside:
                 await asyncio.to_thread(_note_holder, note, leases.name)
                 analyst = Analyst(
@@ -145,14 +152,16 @@ async def _work(child: Child) -> None:
                     options=AnalystOptions(scheduler=SchedulerOptions(lookers=workers)),
                     clock=clock,
                     learnt=await asyncio.to_thread(recall, quiet),
-                    companions=beside.companions,
+                    companions=[*beside.companions, *models.follow(footage)],
                 )
                 _show_metrics(child, analyst, pool, windows)
                 beside.show_metrics(child)
+                models.show_metrics(child)
                 async with asyncio.TaskGroup() as group:
                     group.create_task(analyst.run())
                     group.create_task(beside.run())
-                    group.create_task(_report(child, bus, analyst, beside))
+                    group.create_task(models.run())
+                    group.create_task(_report(child, bus, analyst, [beside, models]))
                     group.create_task(_remember_on(analyst, quiet))
         finally:
             await pool.__aexit__()
@@ -189,25 +198,30 @@ async def _prepared(child: Child, windows: Windows) -> None:
         await asyncio.sleep(_RETRY_S)
 
 
-async def _with_models(child: Child, options: PoolOptions) -> LookPool:
+async def _with_models(child: Child, models: Models, options: PoolOptions) -> LookPool:
     """Workers, once there are models; without them the product goes on, and this says why."""
     while True:
         try:
-            return await LookPool(worker_command(models_directory()), options).__aenter__()
+            return await models.start(options)
+        except BusError as error:
+            child.report(f"waiting: {error}", ready=True)
+            await asyncio.sleep(_RETRY_S)
+            continue
         except (ModelError, WorkerError) as error:
             _log.warning("nothing is looked at: %s", error)
             child.report(f"nothing is looked at: {error}", ready=True)
         await asyncio.sleep(_MODELS_AGAIN_S)
 
 
-async def _report(child: Child, bus: Bus, analyst: Analyst, beside: Senses) -> None:
+async def _report(
+    child: Child, bus: Bus, analyst: Analyst, beside: Sequence[Senses | Models]
+) -> None:
     while True:
         status = analyst.status()
         total = _totals(status)
         cameras = len(status.cameras)
         says = f"looking at {cameras} cameras" if bus.connected else f"waiting: {bus.problem}"
-        if beside.problem:
-            says = f"{says}; {beside.problem}"
+        says = "; ".join([says, *(each.problem for each in beside if each.problem)])
         child.report(
             says,
             ready=True,

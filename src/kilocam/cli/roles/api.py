@@ -19,6 +19,7 @@ from kilocam.api.operations.cameras import CameraOperations
 from kilocam.api.operations.events import EventOperations
 from kilocam.api.operations.footage import FootageOperations
 from kilocam.api.operations.links import LinkOperations
+from kilocam.api.operations.models import ModelOperations
 from kilocam.api.operations.rules import RuleOperations
 from kilocam.api.operations.tokens import TokenOperations
 from kilocam.api.problems import Translator
@@ -106,6 +107,7 @@ async def main(child: Child) -> None:
         LinkOperations(sessions).enter(catalogue)
         FootageOperations(playback, cameras).enter(catalogue)
         TokenOperations(fleet, sessions).enter(catalogue)
+        ModelOperations(lambda: _models(installation.data.run)).enter(catalogue)
         bus = await stack.enter_async_context(
             Bus(bus_target(child.config), SCHEMAS, name=child.name)
         )
@@ -172,6 +174,16 @@ async def _serve(child: Child, app: object, feed: Feed) -> None:
     feed.end()
     server.should_exit = True
     await serving
+
+
+async def _models(run_dir: Path) -> str | None:
+    """What the analyst of this machine last said of its models; the trial is the same for all."""
+
+    def read() -> str | None:
+        told = sorted(run_dir.glob("*.models.json"), key=lambda file: file.stat().st_mtime_ns)
+        return told[-1].read_text() if told else None
+
+    return await asyncio.to_thread(read)
 
 
 async def _roles(run_dir: Path) -> Mapping[str, bool]:

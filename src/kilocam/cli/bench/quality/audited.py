@@ -20,8 +20,7 @@ from kilocam.analyse.windows import Lane, Look, window_of
 from kilocam.bus import Position
 from kilocam.cli.bench.quality.scenes import Scene
 from kilocam.cli.bench.windows import FilmWindows, samples
-from kilocam.core import CameraKey, GopRef
-from kilocam.insight import share_within
+from kilocam.core import CameraKey, GopRef, share_within
 from kilocam.record.gops import ONSET
 
 _COST_US = 20_000

@@ -1,0 +1,74 @@
+"""Which models there are and what they do, from the analyst to whoever asks: a file in `DATA/run`.
+
+Its content is the answer of `GET /v1/models`. It stands in a file so that the gateway need not load
+what looks; like the cameras' (`camera_board.py`) it is worthless after a stop.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+
+from kilocam.analyse import LISTENER, READER, Manifest, Trial, Verdict
+from kilocam.cli.supervise_state import write_whole
+from kilocam.core import format_time
+
+
+def listing(
+    manifests: Iterable[Manifest],
+    *,
+    configured: Manifest,
+    looking: Manifest,
+    candidate: Manifest | None,
+    trial: Trial | None,
+    problem: str,
+) -> dict[str, object]:
+    """The answer, as `kilocam.api.operations.models` has it."""
+    items = []
+    for manifest in manifests:
+        on_trial = candidate is not None and manifest.reference == candidate.reference
+        if manifest.reference == configured.reference:
+            role = "current" if manifest.reference == looking.reference else "replaced"
+        elif on_trial:
+            verdict = trial.verdict if trial is not None else Verdict.UNDECIDED
+            role = "canary" if verdict is Verdict.UNDECIDED else str(verdict)
+        else:
+            role = {READER: "reader", LISTENER: "listener"}.get(manifest.name, "idle")
+        items.append(_shown(manifest, role, trial if on_trial else None))
+    return {"items": items, "next_cursor": None, "problem": problem}
+
+
+def write_models(file: Path, models: dict[str, object]) -> None:
+    """Replace the file (blocking)."""
+    write_whole(file, json.dumps(models))
+
+
+def _shown(manifest: Manifest, role: str, trial: Trial | None) -> dict[str, object]:
+    return {
+        "name": manifest.name,
+        "version": manifest.version,
+        "sha256": manifest.sha256,
+        "licence": manifest.licence,
+        "source": manifest.source,
+        "runtime": manifest.runtime,
+        "input": list(manifest.input),
+        "classes": sorted(set(manifest.classes.values())),
+        "role": role,
+        "trial": None if trial is None else _trial(trial),
+    }
+
+
+def _trial(trial: Trial) -> dict[str, object]:
+    tally = trial.tally
+    return {
+        "beside": trial.current,
+        "verdict": str(trial.verdict),
+        "why": trial.why,
+        "begun": format_time(trial.begun_us),
+        "decided": format_time(trial.decided_us) if trial.decided_us else None,
+        "looks": tally.looks,
+        "failed": tally.failed,
+        "kinds": {kind: asdict(of) for kind, of in tally.kinds.items()},
+        "cost_us": tally.cost_us,
+        "candidate_cost_us": tally.candidate_cost_us,
+    }
