@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from kilocam.analyse.look import LookOutcome, Memory
 from kilocam.core import CameraKey
 
-REMEMBERED = 4
+REMEMBERED = 16
+"""Half a minute of looks: one caught up later than that joins no event of its neighbours."""
 
 
 @dataclass(slots=True)

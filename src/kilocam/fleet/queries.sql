@@ -62,6 +62,10 @@ on conflict (tenant, id) do update set url = excluded.url, detect_url = excluded
 -- Projection of camera_removed.
 delete from camera where tenant = $1 and id = $2;
 
+-- name: has_camera
+-- Whether there is a camera.
+select 1 from camera where tenant = $1 and id = $2;
+
 -- name: camera
 -- One camera, held until the transaction ends.
 select tenant, id, url, detect_url, sealed_url, sealed_detect_url, transport, keep_us, enabled,

@@ -3,9 +3,11 @@
 A removed camera's rules stay, as its footage does, and hold again when its id comes back.
 """
 
+import json
 import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import lru_cache
 from typing import Any
 
 from kilocam.core import ConfigError
@@ -29,10 +31,23 @@ async def rules_of(transaction: Transaction, tenant: str, camera: str) -> Sequen
     found = []
     for row in await transaction.fetch(sql("rules"), tenant, camera):
         try:
-            found.append(parse_rule(row["name"], row["definition"], row["version"]))
+            definition = json.dumps(row["definition"], sort_keys=True)
+            found.append(_parsed(row["name"], definition, row["version"]))
         except (ConfigError, ValueError, TypeError, KeyError) as error:
-            _log.warning("camera %s: a rule is left out: %s", camera, error)
+            _left_out(camera, str(error))
     return found
+
+
+@lru_cache(maxsize=4096)
+def _parsed(name: str, definition: str, version: int) -> Rule:
+    """Checking a zone of many corners takes milliseconds, and a window may be written each 2 s."""
+    return parse_rule(name, json.loads(definition), version)
+
+
+@lru_cache(maxsize=4096)
+def _left_out(camera: str, why: str) -> None:
+    """Said once."""
+    _log.warning("camera %s: a rule is left out: %s", camera, why)
 
 
 class Rules:
@@ -47,8 +62,11 @@ class Rules:
         Raises:
             NotFound: there is no such camera.
         """
-        async with self._of(tenant, camera) as transaction:
-            return await _stored(transaction, tenant, camera)
+        with fleet_errors():
+            async with self._database.for_tenant(tenant) as transaction:
+                if await transaction.fetchrow(sql("has_camera"), tenant, camera) is None:
+                    raise _unknown(tenant, camera)
+                return await _stored(transaction, tenant, camera)
 
     async def rule(self, tenant: str, camera: str, name: str) -> StoredRule:
         """One rule.
@@ -106,8 +124,12 @@ class Rules:
         with fleet_errors():
             async with self._database.for_tenant(tenant) as transaction:
                 if await transaction.fetchrow(sql("camera"), tenant, camera) is None:
-                    raise NotFound(f"camera {camera!r} does not exist in tenant {tenant!r}")
+                    raise _unknown(tenant, camera)
                 yield transaction
+
+
+def _unknown(tenant: str, camera: str) -> NotFound:
+    return NotFound(f"camera {camera!r} does not exist in tenant {tenant!r}")
 
 
 async def _stored(transaction: Transaction, tenant: str, camera: str) -> tuple[StoredRule, ...]:

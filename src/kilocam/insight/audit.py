@@ -33,7 +33,9 @@ class Missed:
 def missed(counts: Iterable[CameraCounts]) -> Missed:
     """Pooled over some cameras."""
     sums = [each.stages.get(AUDIT, StageSum()) for each in counts]
-    return Missed(audited=sum(s.seen for s in sums), moving=sum(s.passed for s in sums))
+    # Windows of before there were counts, looked at again, take away what was never added.
+    audited = max(0, sum(each.seen for each in sums))
+    return Missed(audited=audited, moving=min(audited, max(0, sum(each.passed for each in sums))))
 
 
 def stages(counts: Iterable[CameraCounts]) -> dict[str, StageSum]:

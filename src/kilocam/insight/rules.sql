@@ -16,9 +16,9 @@ where $5::text[] is null or exists (select from near n where n.label = any($5))
 order by near.event, start;
 
 -- name: drop_hits_of
--- What some events did goes, but for what they did together with others; of one rule, or of all.
+-- What some events did by some rules goes, but for what they did together with others.
 delete from rule_hit where tenant = $1 and event = any($2::text[]::uuid[])
-  and kind <> all($3::text[]) and ($4::text is null or rule = $4);
+  and kind <> all($3::text[]) and rule = any($4::text[]);
 
 -- name: drop_hits_between
 -- What was found of a rule in [from, to) goes.

@@ -110,6 +110,8 @@ def _left(
 def _near(person: Track, thing: Sequence[Seen], reach: float) -> Iterator[Stay]:
     """When a person was within reach of a thing: from sight to sight, if at either end."""
     from_us, to_us = thing[0].at_us - GAP_US, thing[-1].at_us + GAP_US
+    if person.sights[-1].at_us < from_us or person.sights[0].at_us > to_us:
+        return
     times = [seen.at_us for seen in thing]
     sights = [s for s in person.sights if from_us <= s.at_us <= to_us and s.label == "person"]
     close = [

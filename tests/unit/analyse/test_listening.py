@@ -274,20 +274,6 @@ async def test_without_its_model_it_says_so() -> None:
 
 
 @pytest.mark.asyncio
-async def test_without_its_model_nothing_is_left_behind_again_and_again() -> None:
-    async with _running() as stage:
-        stage.looked()
-        await stage.until(lambda: bool(stage.book.said))
-        stage.listening.problem = "model ear: missing"
-        [row] = stage.book.rows
-        row.until_us -= 600 * S
-        stage.listening.dropped(GATE.partition)
-        stage.looked()
-        await asyncio.sleep(0.05)
-        assert len(stage.book.rows) == 1
-
-
-@pytest.mark.asyncio
 async def test_a_camera_given_away_while_its_place_is_asked_for_is_not_taken_back() -> None:
     async with _running() as stage:
         stage.book.errors.append(ConnectionRefusedError("away"))

@@ -44,6 +44,8 @@ listen_addresses = ''
 unix_socket_directories = '{socket}'
 unix_socket_permissions = 0700
 max_connections = 60
+# What has no bound in time locks every day's partitions of several tables with their indexes.
+max_locks_per_transaction = 1024
 password_encryption = 'scram-sha-256'
 # Small beside the recorders, who need the page cache more.
 shared_buffers = '128MB'

@@ -211,7 +211,8 @@ function useKeys(keys: Keys): void {
   useEffect(() => {
     const pressed = (event: KeyboardEvent) => {
       const act = newest.current[event.key];
-      const typing = event.target instanceof HTMLInputElement;
+      const typing =
+        event.target instanceof HTMLInputElement || event.target instanceof HTMLSelectElement;
       if (!act || typing || event.ctrlKey || event.metaKey || event.altKey) return;
       if (event.key === " " && event.target instanceof HTMLButtonElement) return;
       event.preventDefault();
