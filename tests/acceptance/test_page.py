@@ -384,7 +384,8 @@ def test_a_late_list_does_not_take_away_the_older_ones(signed_in: Page, house: H
     def seen(name: str, cursor: str | None) -> dict[str, Any]:
         at = format_time(house.hour.truth.spec.start_us)
         card = {"id": name, "camera": "hour", "title": name, "start": at, "end": at, "score": 1,
-                "box": None, "snapshot_url": "/a?", "clip_url": "/b"}  # fmt: skip
+                "text": [], "box": [0.1, 0.1, 0.2, 0.2], "snapshot_url": "/a?",
+                "clip_url": "/b"}  # fmt: skip
         return {"items": [card], "next_cursor": cursor}
 
     def answer(route: Route) -> None:
