@@ -166,6 +166,7 @@ def prove(
                     told.setdefault(state, (time.time_ns() / 1000, found))
             time.sleep(0.25)
         if kill_every_s:
+            it.end_cameras()  # nothing more is said; what was, is caught up
             _wait_caught_up(it)
             for found in _search(it, words):
                 told.setdefault((found["event_id"], found["end"]), (time.time_ns() / 1000, found))

