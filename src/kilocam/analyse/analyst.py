@@ -15,7 +15,7 @@ from kilocam.analyse.errors import FootageError, WorkerError
 from kilocam.analyse.keeper import Keeper, KeeperOptions, Partition
 from kilocam.analyse.look import SAMPLE_US, SPARE_US, LookOutcome, LookTask
 from kilocam.analyse.memory import Memories
-from kilocam.analyse.patience import FAILED, PASSING, Patience
+from kilocam.analyse.patience import FAILED, PASSING, Patience, read_footage
 from kilocam.analyse.progress import Progress
 from kilocam.analyse.results import SkipReason, StageCount
 from kilocam.analyse.scheduler import Scheduler, SchedulerOptions
@@ -295,11 +295,7 @@ class Analyst:
         whole = look.lane is Lane.CATCH_UP
         from_us = before.gop_us if before is not None else target.gop_us
         to_us = target.end_us if whole else target.start_us + self._options.fresh_us
-        try:
-            async with asyncio.timeout(self._options.read_s):
-                footage = await self._footage.read(look.key, from_us, to_us)
-        except PASSING as error:
-            raise FootageError(f"camera {look.key}: footage cannot be read: {error}") from error
+        footage = await read_footage(self._footage, look.key, from_us, to_us, self._options.read_s)
         return LookTask(
             key=look.key,
             window=look.window,

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from kilocam.analyse.canary import Tally, Verdict, agreement, in_share, sure
 from kilocam.analyse.comparer import CompareOutcome, CompareTask
 from kilocam.analyse.errors import FootageError, ModelError, WorkerError
-from kilocam.analyse.patience import FAILED, PASSING, Patience
+from kilocam.analyse.patience import FAILED, Patience, read_footage
 from kilocam.analyse.seams import Comparers, FootageSource, Glance
 from kilocam.analyse.trials import Trial, Trials
 from kilocam.core import CameraKey, Clock, Detection
@@ -190,11 +190,9 @@ class Comparing:
 
     async def _task(self, glance: Glance) -> CompareTask:
         to_us = glance.window.start_us + self.options.fresh_us
-        try:
-            async with asyncio.timeout(self.options.read_s):
-                footage = await self.footage.read(glance.key, glance.gop_us, to_us)
-        except PASSING as error:
-            raise FootageError(f"camera {glance.key}: footage cannot be read: {error}") from error
+        footage = await read_footage(
+            self.footage, glance.key, glance.gop_us, to_us, self.options.read_s
+        )
         return CompareTask(key=glance.key, window=glance.window, footage=footage)
 
 

@@ -93,12 +93,15 @@ def select(
 
 def iou(a: Box, b: Box) -> float:
     """Intersection over union of two boxes (x, y, w, h)."""
+    both = shared(a, b)
+    return both / (a[2] * a[3] + b[2] * b[3] - both) if both else 0.0
+
+
+def shared(a: Box, b: Box) -> float:
+    """The area that two boxes have in common; 0: they do not overlap."""
     width = min(a[0] + a[2], b[0] + b[2]) - max(a[0], b[0])
     height = min(a[1] + a[3], b[1] + b[3]) - max(a[1], b[1])
-    if width <= 0 or height <= 0:
-        return 0.0
-    both = width * height
-    return both / (a[2] * a[3] + b[2] * b[3] - both)
+    return max(width, 0.0) * max(height, 0.0)
 
 
 def _as_fractions(corners: Floats) -> Box | None:

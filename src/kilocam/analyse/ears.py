@@ -114,11 +114,6 @@ class Ears:
         """Listen to it no more."""
         self._ears.pop(key, None)
 
-    def drop_partition(self, partition: int) -> None:
-        """The same of all cameras of a partition."""
-        for key in [key for key in self._ears if key.partition == partition]:
-            del self._ears[key]
-
     def astray(self, now_us: int) -> Stretch | None:
         """A live stretch that is to be ended and a new one begun.
 
@@ -192,10 +187,6 @@ class Ears:
     def put_off(self, turn: Turn, now_us: int) -> None:
         """A turn could not be kept for the moment: nothing is given up."""
         turn.stretch.due_us = now_us + self._options.again_us
-
-    def live_start_us(self, key: CameraKey) -> int | None:
-        """Where a camera's live stretch began."""
-        return next((each.start_us for each in self._live() if each.key == key), None)
 
     def unnoted(self) -> list[Stretch]:
         """Stretches that are heard further than is kept."""

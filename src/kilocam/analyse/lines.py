@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 from kilocam.analyse.pictures import Footage
+from kilocam.analyse.results import Box
 from kilocam.core import CameraKey, Window
 
-Box = tuple[float, float, float, float]
 WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
 
 

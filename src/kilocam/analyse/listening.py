@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from kilocam.analyse.ears import EarOptions, Ears, Turn
 from kilocam.analyse.errors import FootageError, ModelError, Refused, WorkerError
-from kilocam.analyse.patience import FAILED, PASSING, Patience
+from kilocam.analyse.patience import FAILED, Patience, read_footage
 from kilocam.analyse.results import SPEECH, BoxAt, ObjectSeen, event_id
 from kilocam.analyse.seams import FootageSource, Glance, HearingSink, Listeners
 from kilocam.analyse.utterances import ListenOutcome, ListenTask, Utterance
@@ -223,11 +223,8 @@ class Listening:
     async def _hear(self, turn: Turn) -> ListenOutcome | None:
         """Read and listen; None: there is nothing new yet."""
         key = turn.stretch.key
-        try:
-            async with asyncio.timeout(self.options.read_s):
-                footage = await self.footage.read(key, turn.from_us - LEAD_US, turn.to_us + LATE_US)
-        except PASSING as error:
-            raise FootageError(f"camera {key}: footage cannot be read: {error}") from error
+        since_us, upto_us = turn.from_us - LEAD_US, turn.to_us + LATE_US
+        footage = await read_footage(self.footage, key, since_us, upto_us, self.options.read_s)
         to_us = turn.to_us
         if not turn.last:  # what is late may still come, for a while
             there_us = max((p.wall_us + p.duration_us for _, p in footage), default=0)

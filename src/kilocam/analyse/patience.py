@@ -7,8 +7,10 @@ from collections.abc import Awaitable
 from enum import Enum, auto
 from typing import Final, TypeVar
 
-from kilocam.analyse.errors import NotYet, Refused
-from kilocam.core import KilocamError
+from kilocam.analyse.errors import FootageError, NotYet, Refused
+from kilocam.analyse.pictures import Footage
+from kilocam.analyse.seams import FootageSource
+from kilocam.core import CameraKey, KilocamError
 
 _log = logging.getLogger(__name__)
 
@@ -27,6 +29,21 @@ class Outcome(Enum):
 
 
 FAILED: Final = Outcome.FAILED
+
+
+async def read_footage(
+    source: FootageSource, key: CameraKey, from_us: int, to_us: int, limit_s: float
+) -> Footage:
+    """Stored footage, or why there is none now.
+
+    Raises:
+        FootageError: it takes longer than `limit_s`, or whoever has it is away.
+    """
+    try:
+        async with asyncio.timeout(limit_s):
+            return await source.read(key, from_us, to_us)
+    except PASSING as error:
+        raise FootageError(f"camera {key}: footage cannot be read: {error}") from error
 
 
 class Patience:

@@ -12,10 +12,11 @@ import rapidocr
 from rapidocr.utils.output import RapidOCROutput
 
 from kilocam.analyse.errors import FootageError, ModelError
-from kilocam.analyse.lines import Box, Line, ReadOutcome, ReadTask
+from kilocam.analyse.lines import Line, ReadOutcome, ReadTask
 from kilocam.analyse.look import TOLERANCE_US
 from kilocam.analyse.models import Model
 from kilocam.analyse.pictures import Picture, PictureSource
+from kilocam.analyse.results import Box
 
 PIXELS = 640 * 480
 """A part is enlarged or reduced to so many at most: cost grows with them."""

@@ -19,15 +19,14 @@ from kilocam.analyse.detector import iou
 from kilocam.analyse.difference import HEIGHT, WIDTH, Grey
 from kilocam.analyse.errors import FootageError, ModelError, Refused, WorkerError
 from kilocam.analyse.lines import WHOLE, ReadOutcome, ReadTask
-from kilocam.analyse.patience import FAILED, PASSING, Patience
-from kilocam.analyse.results import ObjectSeen
+from kilocam.analyse.patience import FAILED, Patience, read_footage
+from kilocam.analyse.results import Box, ObjectSeen
 from kilocam.analyse.seams import FootageSource, Glance, Readers, ReadingSink
 from kilocam.analyse.texts import Texts
 from kilocam.core import CameraKey, Clock
 
 _log = logging.getLogger(__name__)
 
-Box = tuple[float, float, float, float]
 _S = 1_000_000
 _MODELS_AGAIN_S = 15.0
 STEP, CELLS = 12, 3
@@ -174,8 +173,8 @@ class Wishes:
         if camera.read_us is None:
             return True
         news = _looks_different(camera.grey, glance.grey, region)
-        never = region == WHOLE and glance.changed is None  # its time has come, however it looks
-        gap_us = self._options.gap_us if news or never else self._options.same_gap_us
+        regular = glance.changed is None  # its time has come, however it looks
+        gap_us = self._options.gap_us if news or regular else self._options.same_gap_us
         return now_us - camera.read_us >= gap_us << camera.failures
 
 
@@ -248,14 +247,10 @@ class Reading:
 
     async def _read(self, wish: Wish) -> ReadOutcome:
         glance = wish.glance
-        start_us = glance.window.start_us
-        try:
-            async with asyncio.timeout(self.options.read_s):
-                footage = await self.footage.read(
-                    glance.key, glance.gop_us, start_us + self.options.fresh_us
-                )
-        except PASSING as error:
-            raise FootageError(f"camera {glance.key}: footage cannot be read: {error}") from error
+        to_us = glance.window.start_us + self.options.fresh_us
+        footage = await read_footage(
+            self.footage, glance.key, glance.gop_us, to_us, self.options.read_s
+        )
         return await self.readers.do(
             ReadTask(key=glance.key, window=glance.window, region=wish.region, footage=footage)
         )

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 
-from kilocam.analyse.detector import iou
-from kilocam.analyse.lines import WHOLE, Box, Line
-from kilocam.analyse.results import TEXT, BoxAt, ObjectSeen, event_id
+from kilocam.analyse.detector import iou, shared
+from kilocam.analyse.lines import WHOLE, Line
+from kilocam.analyse.results import TEXT, Box, BoxAt, ObjectSeen, event_id
 from kilocam.core import CameraKey
 
 REMEMBERED_US = 900_000_000
@@ -135,11 +135,8 @@ class Texts:
 
 def _covers(part: Box | None, box: Box) -> bool:
     """Whether a place is in a part; a rest of change that slowly fades is not enough."""
-    if part is None:
-        return False
-    width = min(part[0] + part[2], box[0] + box[2]) - max(part[0], box[0])
-    height = min(part[1] + part[3], box[1] + box[3]) - max(part[1], box[1])
-    return width > 0 and height > 0 and width * height >= COVERED * box[2] * box[3]
+    both = shared(part, box) if part is not None else 0.0
+    return both > 0 and both >= COVERED * box[2] * box[3]
 
 
 def _same(line: Line, known: Sequence[_Known]) -> _Known | None:

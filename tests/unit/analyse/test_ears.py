@@ -180,7 +180,7 @@ def test_stretches_heard_further_than_is_kept_are_to_be_noted() -> None:
 def test_a_camera_dropped_in_the_middle_of_a_turn_is_heard_no_more() -> None:
     desk = Desk(GATE)
     desk.take(NOW)
-    desk.ears.drop_partition(GATE.partition)
+    desk.ears.drop(GATE)
     desk.heard()
     assert desk.take(NOW + 10) is None
     assert GATE not in desk.ears

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from kilocam.analyse.detector import iou
+from kilocam.analyse.detector import iou, shared
 from kilocam.cli.bench.quality.labels import Box, LabelledPicture, Seen
 
 OVERLAP = 0.5
@@ -68,9 +68,7 @@ def _excused(picture: LabelledPicture, found: Found) -> bool:
 
 def _inside(box: Box, region: Box) -> float:
     """The share of a box that lies in a region."""
-    across = min(box[0] + box[2], region[0] + region[2]) - max(box[0], region[0])
-    down = min(box[1] + box[3], region[1] + region[3]) - max(box[1], region[1])
-    return max(across, 0.0) * max(down, 0.0) / (box[2] * box[3])
+    return shared(box, region) / (box[2] * box[3])
 
 
 @dataclass(slots=True)
