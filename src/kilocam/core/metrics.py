@@ -10,7 +10,7 @@ counted for ever, while here hot paths keep plain `int` attributes that are read
 import os
 import re
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -113,6 +113,11 @@ class MetricsPage:
         with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as f:
             f.write(text)
         temporary.replace(folder / f"{self._process}.prom")
+
+
+def by_name(counts: Mapping[str, int]) -> list[tuple[tuple[str], float]]:
+    """Counts as samples of one label, for `watch_counters` and `watch_gauges`."""
+    return [((name,), many) for name, many in sorted(counts.items())]
 
 
 def collect_metrics(folder: Path) -> str:

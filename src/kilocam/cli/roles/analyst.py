@@ -42,6 +42,7 @@ from kilocam.cli.roles.models import Models
 from kilocam.cli.roles.quiet import recall, remember
 from kilocam.cli.roles.senses import Senses, senses
 from kilocam.core import CameraKey, SystemClock, share_within
+from kilocam.core.metrics import by_name
 from kilocam.database import Database, DatabaseError
 from kilocam.fleet import rules_of
 from kilocam.insight import Windows
@@ -249,7 +250,7 @@ def _show_metrics(child: Child, analyst: Analyst, pool: LookPool, windows: Windo
     metrics = child.metrics("analyse")
 
     def outcomes() -> Iterable[tuple[tuple[str], float]]:
-        return [((name,), many) for name, many in sorted(_totals(analyst.status()).items())]
+        return by_name(_totals(analyst.status()))
 
     def stages() -> Iterable[tuple[tuple[str, str], float]]:
         for stage, count in sorted(analyst.status().stages.items()):
@@ -258,7 +259,7 @@ def _show_metrics(child: Child, analyst: Analyst, pool: LookPool, windows: Windo
             yield (stage, "cost_us"), count.cost_us
 
     def troubles() -> Iterable[tuple[tuple[str], float]]:
-        return [((what,), many) for what, many in sorted(analyst.status().troubles.items())]
+        return by_name(analyst.status().troubles)
 
     metrics.watch_gauges(
         "windows", "Windows of the cameras held now, by outcome.", ("outcome",), outcomes

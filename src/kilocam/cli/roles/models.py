@@ -36,6 +36,7 @@ from kilocam.bus import Bus
 from kilocam.cli.child import Child
 from kilocam.cli.models_board import listing, write_models
 from kilocam.core import Clock
+from kilocam.core.metrics import by_name
 from kilocam.core.settings import AnalysisSettings
 
 _log = logging.getLogger(__name__)
@@ -122,7 +123,7 @@ class Models:
 
         def wishes() -> Iterable[tuple[tuple[str], float]]:
             counts = self._comparing.counts if self._comparing is not None else {}
-            return [((what,), many) for what, many in sorted(counts.items())]
+            return by_name(counts)
 
         def tally() -> Iterable[tuple[tuple[str, str], float]]:
             trial = self._trial_now()

@@ -5,7 +5,7 @@ lettering pays for none of it.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 
 from kilocam import insight
@@ -24,6 +24,7 @@ from kilocam.analyse import (
 )
 from kilocam.cli.child import Child
 from kilocam.core import CameraKey, Clock, Window
+from kilocam.core.metrics import by_name
 from kilocam.database import Database
 from kilocam.insight import Stretch, Told
 
@@ -94,13 +95,13 @@ class Senses:
             "reading",
             "Pictures wished to be read, what came of them, lines read, cost.",
             ("what",),
-            lambda: _labelled(reading.counts),
+            lambda: by_name(reading.counts),
         )
         metrics.watch_counters(
             "listening",
             "Turns of listening, what came of them, sound given to each stage and its cost.",
             ("what",),
-            lambda: _labelled(listening.counts),
+            lambda: by_name(listening.counts),
         )
         metrics.watch_gauge(
             "listening_lag_seconds", "How far behind sound is heard, at worst.", listening.lag_s
@@ -125,10 +126,6 @@ def _refusals() -> Iterator[None]:
         yield
     except insight.Refused as error:
         raise Refused(str(error)) from error
-
-
-def _labelled(counts: Mapping[str, int]) -> list[tuple[tuple[str], float]]:
-    return [((what,), many) for what, many in sorted(counts.items())]
 
 
 @asynccontextmanager
