@@ -72,9 +72,9 @@ async def test_everything_runs_and_the_recorder_answers_on_its_socket(place: Pla
 def test_a_camera_is_probed_and_added_with_no_password_in_any_argument(place: Place) -> None:
     looked = subprocess.run(
         [sys.executable, "-m", "kilocam", "probe", "-", "--seconds", "1"],
-        input=place.camera, capture_output=True, text=True, timeout=60, check=True,
+        input=place.camera, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
-    assert "video h264" in looked.stdout
+    assert "video h264" in looked.stdout, looked.stderr
     added = place.kilocam("camera", "add", "gate", "-", given=f"{place.camera}\n")
     assert added.returncode == 0, added.stderr
     assert SECRET not in looked.stdout + looked.stderr + added.stdout + added.stderr

@@ -15,6 +15,9 @@ from kilocam.ingest.turns import Turns
 from kilocam.rtsp import AccessUnit, StreamReader, UnitKind
 
 _LISTEN_S = 6.0
+_FIRST_S = 10.0
+"""A camera may wait for its next key frame before it sends anything."""
+_LOOK_US = 20_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,8 +63,23 @@ class _Memory:
         """A probe does not account for what is missing."""
 
 
+class _Limit:
+    """Takes turns beside a stream, to count its time from the first packet on."""
+
+    def __init__(self, stream: Stream, limit: asyncio.Timeout, seconds: float) -> None:
+        self._stream = stream
+        self._limit = limit
+        self._seconds = seconds
+
+    def turn(self, _now_us: int, _buffer: memoryview) -> int:
+        if not self._stream.last_packet_us:
+            return _LOOK_US
+        self._limit.reschedule(asyncio.get_running_loop().time() + self._seconds)
+        return 0
+
+
 async def probe(url: str, *, seconds: float = _LISTEN_S) -> ProbeReport:
-    """Connect, play for `seconds`, describe.
+    """Connect, play for `seconds` from the first packet on, describe.
 
     Raises:
         ConnectFailed: the camera does not play; one line that says why.
@@ -95,16 +113,16 @@ async def probe(url: str, *, seconds: float = _LISTEN_S) -> ProbeReport:
         turns.add(stream)
     try:
         with suppress(TimeoutError):
-            await asyncio.wait_for(turns.run(), seconds)
+            async with asyncio.timeout(_FIRST_S) as limit:
+                turns.add(_Limit(stream, limit, seconds))
+                await turns.run()
     finally:
         stream.close()
     if not sink.pieces:
         raise (
             ends[0]
             if ends
-            else ConnectFailed(
-                GapCause.SILENT, f"it plays, but nothing came in {seconds:g} s; listen longer"
-            )
+            else ConnectFailed(GapCause.SILENT, f"it plays, but nothing came in {_FIRST_S:g} s")
         )
     reader = StreamReader(session.tracks)
     units: list[AccessUnit] = []

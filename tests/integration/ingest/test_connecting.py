@@ -253,6 +253,16 @@ async def test_a_name_that_is_none_is_said_to_be_unknown() -> None:
 
 
 @pytest.mark.asyncio
+async def test_a_probe_counts_its_seconds_from_the_first_packet() -> None:
+    def hesitates(camera: Camera, n: int) -> bytes:
+        return good(camera, n) if n > 60 else b""
+
+    async with server(plays(hesitates)) as port:
+        report = await probe(f"rtsp://127.0.0.1:{port}/cam", seconds=0.5)
+    assert report.packets
+
+
+@pytest.mark.asyncio
 async def test_a_probe_that_is_given_up_hangs_up() -> None:
     left = asyncio.Event()
 
