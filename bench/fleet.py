@@ -1,12 +1,15 @@
 """A small site on two cores: everything recorded, every camera looked at, events in time.
 
     python -m bench.fleet --cameras 200 --seconds 120
+    python -m bench.fleet --cameras 1000 --seconds 600 --busy 0.03 --latency 8
 
-`kilocam up` with its queue and database, and simulated cameras (640x360, 15 fps, 256 kbit/s, key
-frame every 2 s) beside it. A tenth of them play street footage, half of those with people who
-appear after 12 s of nothing; the rest see a still scene with sensor noise. Latency: from the first
-packet of the picture that first shows the object (ledger) until a client of `/v1/events/stream`
-has the event; `appear` where the truth is known from the footage, `event` from where it begins.
+`kilocam up` with its queue and database, and simulated cameras (640x360, 15 fps, 256 kbit/s, half
+of them at a strictly constant rate, key frame every 2 s) beside it. `busy` of them show a street
+with people at any time: half of these always, for the others there are twice as many cameras that
+see the street empty for 12 s and with people for 12 s; the rest see it empty, with sensor noise.
+Latency: from the first packet of the picture that first shows the object (ledger) until a client
+of `/v1/events/stream` has the event; `appear` where the truth is known from the footage, `event`
+from where it begins.
 """
 
 import argparse
@@ -30,17 +33,19 @@ from bench.looking import (
     load,
     meters,
     percentile,
+    quiet,
+    stage_cost_s,
     street,
     table,
 )
 from tests.fakes.house import House, house
 
 from kilocam.cli.bench.processes import busy_percent
-from kilocam.media import StillSpec
-from kilocam.simulate import Group, Ledger
+from kilocam.simulate import Group, Ledger, Source
 
 UNSEEN_S = 10.0
-LATENCY_S = 5.0
+MOST_UNNOTICED = 0.1
+_END_S = 5.0
 _SETTLING_S = 30.0
 _LATE_S = 12.0
 _EARLY_US = 300_000
@@ -58,34 +63,59 @@ class Result(Run):
     """Appearances without an event within 12 s."""
     appear_s: dict[str, float] = field(default_factory=dict)
     percent_of_core: dict[str, float] = field(default_factory=dict)
+    stage_percent: dict[str, float] = field(default_factory=dict)
+    """Of a core, by stages of the cascade, in time that passed, not of processors."""
     machine_percent: float = 0.0
     """Of a core, by everything that ran."""
 
 
-def prove(cameras: int, seconds: float, settling_s: float = _SETTLING_S) -> Result:
+def fleet(cameras: int, busy: float) -> tuple[int, int, list[Group]]:
+    """How many see people appear, how many see people at all, and all as the simulator plays them.
+
+    They are numbered in that order.
+    """
+    appearing = max(2, round(cameras * busy))
+    always = max(2, round(cameras * busy / 2))
+    still = cameras - appearing - always
+    sources: list[tuple[int, Sequence[Source]]] = [
+        (appearing, [entrance(), entrance(strict_cbr=True)]),
+        (always, [street(), street(strict_cbr=True)]),
+        (still, [quiet(), quiet(strict_cbr=True)]),
+    ]
+    groups = [
+        Group(count=count // 2 + (count % 2 if n else 0), source=source)
+        for count, both in sources
+        for n, source in enumerate(both)
+    ]
+    return appearing, appearing + always, groups
+
+
+def prove(
+    cameras: int, seconds: float, busy_share: float = 0.1, settling_s: float = _SETTLING_S
+) -> Result:
     """One run."""
     result = Result(cameras=cameras, seconds=seconds, load_before=load())
-    busy = max(2, cameras // 10)
-    appearing = busy // 2
-    groups = [
-        Group(count=appearing, source=entrance()),
-        Group(count=busy - appearing, source=street()),
-        Group(count=cameras - busy, source=StillSpec()),
-    ]
+    appearing, busy, groups = fleet(cameras, busy_share)
     with house(groups=groups) as it:
         it.wait_ready(seconds=300)
         it.wait_recording(180)
         with Listener(it) as listener:
             time.sleep(settling_s)
-            from_us, used = time.time_ns() // 1000, meters(it)
+            from_us, used, before = time.time_ns() // 1000, meters(it), stage_cost_s(it)
             result.machine_percent = round(busy_percent(seconds) * (os.cpu_count() or 1), 1)
             to_us = time.time_ns() // 1000
             result.percent_of_core = {
                 name: round(meter.stop().cpu_percent_of_core, 1) for name, meter in used.items()
             }
+            result.stage_percent = {
+                name: round((cost_s - before.get(name, 0)) / seconds * 100, 1)
+                for name, cost_s in stage_cost_s(it).items()
+            }
             it.end_cameras()
             found = account(it)
             news = listener.news()
+        # The street has parked cars and signs where there are no people, too.
+        news = [each for each in news if each.label == "person"]
         _judge_latency(result, it, news, range(appearing), range(busy), (from_us, to_us))
         if it.stop() != 0:
             result.faults.append("it did not stop cleanly")
@@ -103,7 +133,7 @@ def _judge_latency(
     between: tuple[int, int],
 ) -> None:
     from_us, to_us = between
-    within = [each for each in news if from_us <= each.start_us < to_us - LATENCY_S * 1e6]
+    within = [each for each in news if from_us <= each.start_us < to_us - _END_S * 1e6]
     result.events = len(within)
     waits = []
     for each in within:
@@ -127,7 +157,7 @@ def _judge_latency(
     result.appear_s = _spread(noticed)
     strange = {each.camera for each in within} - {f"cam{n}" for n in busy}
     if strange:
-        result.faults.append(f"events where nothing is: {sorted(strange)[:5]}")
+        result.faults.append(f"people where nobody is: {sorted(strange)[:5]}")
 
 
 def _appearances(ledger: Ledger, camera: int, from_us: int, to_us: int) -> list[int]:
@@ -137,7 +167,7 @@ def _appearances(ledger: Ledger, camera: int, from_us: int, to_us: int) -> list[
         ledger.picture_us(camera, EMPTY_S * FPS, near_us=near_us)
         for near_us in range(from_us, to_us + loop_us, loop_us // 2)
     }
-    return sorted(at for at in moments if from_us <= at < to_us - LATENCY_S * 1e6)
+    return sorted(at for at in moments if from_us <= at < to_us - _END_S * 1e6)
 
 
 def _spread(waits: Sequence[float]) -> dict[str, float]:
@@ -148,8 +178,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--cameras", type=int, default=200)
     parser.add_argument("--seconds", type=float, default=120)
+    parser.add_argument("--busy", type=float, default=0.1, help="share of cameras, at any time")
+    parser.add_argument("--latency", type=float, default=5.0, help="seconds, 95 of 100 events")
+    parser.add_argument("--settling", type=float, default=_SETTLING_S)
     given = parser.parse_args()
-    result = prove(given.cameras, given.seconds)
+    result = prove(given.cameras, given.seconds, given.busy, given.settling)
+    most = round(result.appearances * MOST_UNNOTICED)
     print(json.dumps(dataclasses.asdict(result), indent=1))
     rows = [
         ("accounts that differ", len(result.faults), "0", not result.faults),
@@ -160,13 +194,18 @@ def main() -> int:
             result.longest_unseen_s <= UNSEEN_S,
         ),
         *(
-            (f"{what} to event, p95 s", p95, f"<= {LATENCY_S:g}", 0 < p95 <= LATENCY_S)
+            (f"{what} to event, p95 s", p95, f"<= {given.latency:g}", 0 < p95 <= given.latency)
             for what, p95 in (
                 ("appearance", result.appear_s["p95"]),
                 ("event's picture", result.event_s["p95"]),
             )
         ),
-        ("appearances unnoticed", result.unnoticed, "0", result.unnoticed == 0),
+        (
+            f"of {result.appearances} appearances unnoticed",
+            result.unnoticed,
+            f"<= {most}",
+            result.unnoticed <= most,
+        ),
     ]
     print(table(rows))
     return 0 if all(held for *_, held in rows) else 1

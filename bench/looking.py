@@ -4,6 +4,7 @@ What `fleet.py`, `overload.py` and their small versions in the tests share.
 """
 
 import asyncio
+import dataclasses
 import http.client
 import json
 import signal
@@ -14,13 +15,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
-from itertools import chain, islice, pairwise, repeat
+from itertools import chain, islice, pairwise
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import numpy as np
 import psutil
 from bench.recording import until
+from numpy.typing import NDArray
 from tests.fakes.house import House, Recorded, tell
 
 from kilocam.analyse import cache_directory
@@ -31,7 +33,15 @@ from kilocam.cli.installation import Installation
 from kilocam.core import parse_time
 from kilocam.core.settings import load_settings
 from kilocam.database import Database
-from kilocam.media import MediaFile, VideoEncoding, decode_pictures, encode_media, open_media
+from kilocam.media import (
+    MediaFile,
+    StillSpec,
+    VideoEncoding,
+    decode_pictures,
+    draw_still,
+    encode_media,
+    open_media,
+)
 from kilocam.record import Position, replay
 
 WIDTH, HEIGHT, FPS, KBPS = 640, 360, 15, 256
@@ -42,29 +52,46 @@ _WINDOWS = "select camera, start as start_us, outcome, looked as looked_us from 
 _COUNTS = "select camera, outcome, sum(windows)::bigint as many from window_count group by 1, 2"
 
 
-def street(key_interval_s: float = 2.0) -> MediaFile:
+def street(key_interval_s: float = 2.0, *, strict_cbr: bool = False) -> MediaFile:
     """A street with people at a small camera's size and bit rate."""
     footage = DemoFootage.find(cache_directory())
-    encoding = _encoding(key_interval_s)
+    encoding = _encoding(key_interval_s, strict_cbr=strict_cbr)
     return open_media(footage.outdoor[0], cache=footage.folder, encoding=encoding)
 
 
-def entrance() -> MediaFile:
-    """Nothing for 12 s, then people for 12 s: they appear with picture `EMPTY_S * FPS`, a key
-    frame."""
+def quiet(*, strict_cbr: bool = False) -> StillSpec:
+    """That street without anybody, under sensor noise."""
     footage = DemoFootage.find(cache_directory())
-    empty = repeat(np.full((HEIGHT, WIDTH, 3), 110, np.uint8), EMPTY_S * FPS)
-    busy = islice(decode_pictures(footage.outdoor[0]), BUSY_S * FPS)
-    return encode_media(
-        "entrance", chain(empty, busy), encoding=_encoding(2.0), cache=footage.folder,
-        cache_key=f"entrance 1 {EMPTY_S} {BUSY_S} {footage.outdoor[0].name}",
+    return StillSpec(
+        background=footage.outdoor[0], width=WIDTH, height=HEIGHT, fps=FPS, bitrate_kbps=KBPS,
+        strict_cbr=strict_cbr,
     )  # fmt: skip
 
 
-def _encoding(key_interval_s: float) -> VideoEncoding:
+def entrance(*, strict_cbr: bool = False) -> MediaFile:
+    """Nobody for 12 s, then people for 12 s: they appear with picture `EMPTY_S * FPS`, a key
+    frame."""
+    footage = DemoFootage.find(cache_directory())
+    empty = draw_still(dataclasses.replace(quiet(), seconds=EMPTY_S))
+    busy = islice(decode_pictures(footage.outdoor[0]), BUSY_S * FPS)
+    pictures = chain(empty, map(_sized, busy))
+    return encode_media(
+        "entrance", pictures, encoding=_encoding(2.0, strict_cbr=strict_cbr), cache=footage.folder,
+        cache_key=f"entrance 2 {EMPTY_S} {BUSY_S} {footage.outdoor[0].name}",
+    )  # fmt: skip
+
+
+def _sized(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """As `draw_still` sizes its background, so that the street does not move when people come."""
+    rows = np.linspace(0, picture.shape[0] - 1, HEIGHT).round().astype(int)
+    columns = np.linspace(0, picture.shape[1] - 1, WIDTH).round().astype(int)
+    return np.ascontiguousarray(picture[rows][:, columns])
+
+
+def _encoding(key_interval_s: float, *, strict_cbr: bool) -> VideoEncoding:
     return VideoEncoding(
         width=WIDTH, height=HEIGHT, fps=Fraction(FPS), bitrate_kbps=KBPS,
-        key_interval_s=key_interval_s,
+        key_interval_s=key_interval_s, strict_cbr=strict_cbr,
     )  # fmt: skip
 
 
@@ -188,6 +215,7 @@ class News:
     """An event as a listener was told of it for the first time."""
 
     camera: str
+    label: str
     start_us: int
     told_us: int
 
@@ -223,7 +251,9 @@ class Listener:
                 if line.startswith(b"data: "):
                     told_us = time.time_ns() // 1000
                     event = json.loads(line[6:])
-                    news = News(event["camera"], parse_time(event["start"]), told_us)
+                    news = News(
+                        event["camera"], event["class"], parse_time(event["start"]), told_us
+                    )
                     self._first.setdefault(event["id"], news)
         self._connection.close()
 
@@ -232,8 +262,15 @@ class Listener:
 
 
 def meters(it: House) -> dict[str, Meter]:
-    """Of each child of `up` with all its descendants."""
-    return {name: Meter([pid]) for name in it.children() if (pid := it.pid(name))}
+    """Of the simulator and each child of `up`, with all their descendants."""
+    children = {name: pid for name in it.children() if (pid := it.pid(name))}
+    return {name: Meter([pid]) for name, pid in {"simulator": it.cameras_pid, **children}.items()}
+
+
+def stage_cost_s(it: House) -> dict[str, float]:
+    """Of each stage of the cascade, what it has cost so far."""
+    stages = it.get_json("/v1/analysis")["cascade"]["stages"]
+    return {each["name"]: each["seen"] * (each["cost_ms"] or 0) / 1e3 for each in stages}
 
 
 @contextmanager

@@ -69,6 +69,11 @@ class Cameras:
         self._url = url
         self._file = file
 
+    @property
+    def pid(self) -> int:
+        """The simulator's process."""
+        return self._running.pid
+
     def url(self, camera: int) -> str:
         """Where a camera is played."""
         return f"{self._url}/{camera}"

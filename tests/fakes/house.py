@@ -128,6 +128,11 @@ class House:
             return [child["name"] for child in status["children"]]
         return []
 
+    @property
+    def cameras_pid(self) -> int:
+        """The process of the simulator."""
+        return self._played.pid
+
     def pid(self, name: str) -> int:
         """The process of a child; 0 while there is none."""
         return int(self.child(name).get("pid") or 0)

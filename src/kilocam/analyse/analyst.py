@@ -28,6 +28,7 @@ from kilocam.analyse.seams import (
     WindowSource,
     Workers,
 )
+from kilocam.analyse.spare import SpareTime
 from kilocam.analyse.windows import Counts, Lane, Learnt, Look, window_of
 from kilocam.bus import Asked, Granted, Position, Revoked
 from kilocam.core import CameraKey, Clock, GopRef, Session
@@ -36,6 +37,10 @@ YOUNG_US = 4_000_000
 """A key frame older than this is not still on its way."""
 LATE_US = 10_000_000
 """A window looked at so long after its end is looked at less closely."""
+UNMOVED_SHARE = 0.1
+"""Of all workers' time, for the detector on pictures in which nothing changed ..."""
+UNMOVED_US = 5_000_000
+"""... and what of it is saved up, and there at the start, at most."""
 MORE_LOOKS = 2
 """Looks that read or write while as many as there are workers compute."""
 
@@ -65,7 +70,9 @@ class AnalystOptions:
 class AnalystStatus:
     """What the service has done since it started, for metrics and the page."""
 
-    cameras: Mapping[CameraKey, Counts]
+    cameras: int
+    windows: Mapping[str, int]
+    """`offered`, `looked`, `pending`, and `skipped_...` by reason."""
     stages: Mapping[str, StageCount]
     deepened: int
     """Windows of which the whole was looked at after their key frame."""
@@ -97,6 +104,7 @@ class Analyst:
         self._companions = companions
         self._scheduler = Scheduler(options.scheduler, learnt)
         self._memories = Memories()
+        self._spare = SpareTime(UNMOVED_SHARE * options.scheduler.lookers, UNMOVED_US, clock)
         self._partitions: dict[int, Partition] = {}
         self._patience = Patience(options.keep_s, options.again_s)
         self._keeper = Keeper(
@@ -118,11 +126,16 @@ class Analyst:
     def status(self) -> AnalystStatus:
         """Counters, as they stand."""
         return AnalystStatus(
-            cameras=self._scheduler.counts(),
+            cameras=self._scheduler.cameras,
+            windows=self._scheduler.totals,
             stages=dict(self._keeper.stages),
             deepened=self._keeper.deepened,
             troubles=dict(self._patience.troubles),
         )
+
+    def counts(self) -> dict[CameraKey, Counts]:
+        """The account of each camera that is ours."""
+        return self._scheduler.counts()
 
     def learnt(self) -> dict[CameraKey, Learnt]:
         """What is known of each camera, for the analyst that goes on from here."""
@@ -283,6 +296,8 @@ class Analyst:
     async def _look_once(self, look: Look) -> tuple[LookOutcome, Session]:
         task = await self._task(look)
         outcome = await self._workers.do(task)
+        if not outcome.changed and not task.audit:
+            self._spare.spend(outcome.stages.get("detector", StageCount()).cost_us)
         return outcome, task.footage[-1][0]  # whoever found a picture was given footage
 
     async def _task(self, look: Look) -> LookTask:
@@ -303,6 +318,7 @@ class Analyst:
             whole=whole,
             audit=target.audit,
             sample_us=SPARE_US if self._clock.wall_us() - target.end_us > LATE_US else SAMPLE_US,
+            spare=self._spare.left,
             footage=footage,
             memory=self._memories.recall(look.key, target.start_us, newest=not whole),
         )

@@ -30,7 +30,7 @@ SAMPLE_US = 500_000
 SPARE_US = 1_000_000
 """... and of one that is looked at late, as much waits then."""
 DETECT_EVERY_US = 30_000_000
-"""The detector runs this often even if nothing seems to change."""
+"""The detector runs this often even if nothing seems to change, where there is time for it."""
 TOLERANCE_US = 20_000
 """Rounding between a window's start and its key frame's own time."""
 
@@ -74,6 +74,8 @@ class LookTask:
     """All of it is shown to the detector, whatever the stages before would say."""
     sample_us: int = SAMPLE_US
     """Between the pictures to look at in the rest of a window."""
+    spare: bool = True
+    """There is time for the detector where nothing seems to change."""
     footage: Footage
     memory: Memory
 
@@ -213,7 +215,7 @@ class _Run:
             self._stages = {}
         self.tracker.begin(self._task.window.start_us)
         changed = self._compare(picture)
-        due = picture.at_us - self._detected_us >= DETECT_EVERY_US
+        due = self._task.spare and picture.at_us - self._detected_us >= DETECT_EVERY_US
         if changed or due or self._task.audit:
             self._detect(picture, "detector")
             self._detected_us = max(self._detected_us, picture.at_us)

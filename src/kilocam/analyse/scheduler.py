@@ -17,6 +17,7 @@ Per camera, at any moment: looked + skipped + pending = offered. One look per ca
 
 import heapq
 from bisect import bisect_left, insort
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -85,7 +86,13 @@ class Scheduler:
         self._cost_us = float(FIRST_COST_US)
         self._skipped: list[SkippedWindow] = []
         self._pending = 0
+        self._totals: Counter[str] = Counter()
         self._latest_us = 0
+
+    @property
+    def cameras(self) -> int:
+        """Those that were met and are ours."""
+        return len(self._cameras)
 
     @property
     def pending(self) -> int:
@@ -103,6 +110,11 @@ class Scheduler:
         share = self._options.catch_up_share * self._options.lookers
         reach = min(int(share * self._options.max_age_us / self._cost_us), MOST_BACKLOG)
         return max(LEAST_BACKLOG, reach // max(1, len(self._cameras)))
+
+    @property
+    def totals(self) -> Mapping[str, int]:
+        """Of all cameras that are ours: `offered`, `looked`, `pending`, `skipped_...` by reason."""
+        return {**self._totals, "pending": self._pending}
 
     def counts(self) -> dict[CameraKey, Counts]:
         """The account of each camera."""
@@ -141,6 +153,7 @@ class Scheduler:
         camera.starts.add(pending.start_us)
         camera.counts.offered += 1
         camera.counts.pending += 1
+        self._totals["offered"] += 1
         camera.counts.gate += StageCount(seen=1, passed=int(busy))
         self._pending += 1
         if ref.codec not in self._options.codecs:
@@ -188,6 +201,7 @@ class Scheduler:
             return
         self._close(camera, look.target)
         camera.counts.looked += 1
+        self._totals["looked"] += 1
         if look.lane is Lane.FRESH:
             camera.active = changed or found
             self._resolve_doubt(camera, look.target)
@@ -208,6 +222,7 @@ class Scheduler:
         for key in [k for k, camera in self._cameras.items() if camera.partition == partition]:
             camera = self._cameras.pop(key)
             self._pending -= camera.counts.pending
+            self._totals.subtract(_totals(camera.counts))
             self._learnt[key] = camera.learnt()
 
     def check_invariants(self) -> None:
@@ -223,6 +238,10 @@ class Scheduler:
                 p.start_us for p in camera.backlog
             )
         assert self._pending == sum(c.counts.pending for c in self._cameras.values())
+        expected: Counter[str] = Counter()
+        for camera in self._cameras.values():
+            expected += _totals(camera.counts)
+        assert +self._totals == +expected
 
     def _admit(self, key: CameraKey, now_us: int) -> Camera:
         known = self._learnt.get(key, Learnt())
@@ -439,6 +458,7 @@ class Scheduler:
     def _skip(self, camera: Camera, pending: Pending, reason: SkipReason) -> None:
         self._close(camera, pending)
         camera.counts.skipped[reason] = camera.counts.skipped.get(reason, 0) + 1
+        self._totals[f"skipped_{reason}"] += 1
         self._skipped.append(
             SkippedWindow(
                 window=window_of(camera.key, pending),
@@ -454,6 +474,11 @@ class Scheduler:
         camera.settled.append(pending.start_us)
         camera.counts.pending -= 1
         self._pending -= 1
+
+
+def _totals(counts: Counts) -> "Counter[str]":
+    skipped = {f"skipped_{reason}": many for reason, many in counts.skipped.items()}
+    return Counter({"offered": counts.offered, "looked": counts.looked, **skipped})
 
 
 def _next_of(backlog: Sequence[Pending]) -> int:

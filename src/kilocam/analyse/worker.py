@@ -17,7 +17,7 @@ from kilocam.analyse.errors import AnalyseError, FootageError
 from kilocam.analyse.models import DETECTOR, LISTENER, READER, load_model
 from kilocam.analyse.wire import Broken, Done, Outcome, Ready, Unreadable, encode, read_task
 
-NICENESS = {"look": 10, "read": 15, "listen": 15, "compare": 15}
+NICENESS = {"look": 5, "read": 15, "listen": 15, "compare": 15}
 """By what a worker does: looks come before what takes long."""
 ADDRESS_SPACE = 6 * 1024**3
 """What a decoder gone wild may reserve before it fails instead of the machine."""

@@ -1,4 +1,4 @@
-"""One operating system process: started in its own session, watched by pidfd, killed with all kin.
+"""One operating system process: in its own process group, watched by pidfd, killed with all kin.
 
 Start processes from the main thread only: see `supervise_exec.die_with_parent`.
 """
@@ -45,7 +45,9 @@ class Process:
             stderr=output,
             pass_fds=pass_fds,
             cwd=cwd,
-            start_new_session=True,
+            # Not a session of its own: Linux shares processors out by sessions (sched_autogroup),
+            # and niceness, by which analysis yields to recording, counts within one only.
+            process_group=0,
         )
         try:
             return cls(popen)

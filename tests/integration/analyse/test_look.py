@@ -157,7 +157,11 @@ def test_the_detector_runs_now_and_then_though_nothing_seems_to_change(
 ) -> None:
     memory = looker.look(_task(still, 0)).memory
     long_ago = dataclasses.replace(memory, detected_us=T0 - 60 * S)
-    assert looker.look(_task(still, 2, long_ago)).stages["detector"].seen == 1
+    task = _task(still, 2, long_ago)
+    assert looker.look(task).stages["detector"].seen == 1
+    outcome = looker.look(dataclasses.replace(task, spare=False))
+    assert "detector" not in outcome.stages
+    assert outcome.memory.detected_us == long_ago.detected_us
 
 
 def test_footage_without_the_key_frame_is_refused_in_one_line(

@@ -127,10 +127,14 @@ async def test_a_killed_child_is_replaced_and_the_reason_kept(run_dir: Path, jou
         os.kill(first, signal.SIGKILL)
         await until(lambda: child(supervisor, "a").restarts == 1 and supervisor.ready)
         status = child(supervisor, "a")
+        assert status.pid is not None
         assert status.pid != first
         assert status.reason == "killed by SIGKILL"
         assert status.says == "working"
         assert status.figures == {"items": 3.0}
+        # Of a session of its own it would not yield to the others, however nice it is.
+        assert os.getsid(status.pid) == os.getsid(0)
+        assert os.getpgid(status.pid) == status.pid
     assert events(journal, "stop") == ["a"]
 
 

@@ -269,7 +269,7 @@ async def test_an_offered_window_is_looked_at_written_and_settled() -> None:
         [(key, from_us, to_us)] = stage.shelf.asked
         assert (key, from_us) == (GATE, start)
         assert start < to_us <= start + S
-        counts = stage.analyst.status().cameras[GATE]
+        counts = stage.analyst.counts()[GATE]
         assert (counts.offered, counts.looked, counts.pending) == (1, 1, 0)
 
 
@@ -311,7 +311,7 @@ async def test_when_something_is_found_the_rest_of_the_window_is_written_with_th
         assert stage.shelf.asked[1][1] == first
         await stage.until(lambda: stage.book.positions == {HOME: Position(1, 2)})
         assert stage.analyst.status().deepened == 1
-        assert stage.analyst.status().cameras[GATE].looked == 2
+        assert stage.analyst.counts()[GATE].looked == 2
 
 
 async def test_what_is_looked_at_late_is_looked_at_less_closely() -> None:
@@ -454,7 +454,7 @@ async def test_a_partition_that_is_asked_for_is_finished_kept_and_given_back() -
         await stage.until(lambda: stage.queue.released == [HOME])
         assert stage.book.starts == [start]
         assert stage.book.positions == {HOME: Position(1, 1)}
-        assert stage.analyst.status().cameras == {}
+        assert stage.analyst.counts() == {}
 
 
 async def test_a_partition_that_was_revoked_is_dropped_and_its_look_not_written() -> None:
@@ -464,7 +464,7 @@ async def test_a_partition_that_was_revoked_is_dropped_and_its_look_not_written(
         stage.queue.offer()
         await stage.until(lambda: len(stage.crew.tasks) == 1)
         stage.queue.changes.put_nowait(Revoked(HOME, 1))
-        await stage.until(lambda: stage.analyst.status().cameras == {})
+        await stage.until(lambda: stage.analyst.counts() == {})
         stage.crew.gate.set()
         stage.grant()
         await stage.until(lambda: len(stage.book.written) == 1)
@@ -499,7 +499,7 @@ async def test_a_window_is_settled_only_after_it_was_written() -> None:
         skipped = stage.queue.offer(codec="jpeg")
         await stage.until(lambda: ("gate", skipped) in stage.book.skipped)
         await asyncio.sleep(0.05)  # many checkpoints
-        assert stage.analyst.status().cameras[GATE].looked == 0
+        assert stage.analyst.counts()[GATE].looked == 0
         assert stage.book.positions.get(HOME, Position(1, 0)) < Position(1, 1)
 
         stage.book.writable.set()
@@ -521,7 +521,7 @@ async def test_looks_that_saw_nothing_are_noted_together_and_one_that_did_is_wri
         start = stage.queue.offer()
         await stage.until(lambda: stage.book.starts == [start])
         assert stage.book.noted == []
-        assert stage.analyst.status().cameras[CameraKey("default", beside[0])].looked == 0
+        assert stage.analyst.counts()[CameraKey("default", beside[0])].looked == 0
 
         await stage.until(lambda: len(stage.book.written) == 6)
         assert stage.book.noted == [5]
@@ -589,7 +589,7 @@ async def test_what_the_sink_refuses_for_good_is_skipped_with_its_reason_and_hol
         await stage.until(lambda: stage.book.positions.get(HOME) == Position(1, 5))
         await stage.until(lambda: stage.book.starts == [other])
         assert stage.book.skipped == {("gate", start): SkipReason.REFUSED for start in refused}
-        counts = stage.analyst.status().cameras[GATE]
+        counts = stage.analyst.counts()[GATE]
         assert (counts.offered, counts.looked, counts.pending) == (5, 0, 0)
         assert counts.skipped == {SkipReason.REFUSED: 5}
 

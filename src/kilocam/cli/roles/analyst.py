@@ -6,7 +6,6 @@ is looked at, which its state says; everything else goes on.
 
 import asyncio
 import logging
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -17,7 +16,6 @@ from kilocam.analyse import (
     PIPELINE,
     Analyst,
     AnalystOptions,
-    AnalystStatus,
     BusWindows,
     Footage,
     LookPool,
@@ -219,38 +217,28 @@ async def _report(
 ) -> None:
     while True:
         status = analyst.status()
-        total = _totals(status)
-        cameras = len(status.cameras)
-        says = f"looking at {cameras} cameras" if bus.connected else f"waiting: {bus.problem}"
+        total = status.windows
+        says = (
+            f"looking at {status.cameras} cameras" if bus.connected else f"waiting: {bus.problem}"
+        )
         says = "; ".join([says, *(each.problem for each in beside if each.problem)])
         child.report(
             says,
             ready=True,
-            cameras=cameras,
-            offered=total["offered"],
-            looked=total["looked"],
-            skipped=total["offered"] - total["looked"] - total["pending"],
+            cameras=status.cameras,
+            offered=total.get("offered", 0),
+            looked=total.get("looked", 0),
+            skipped=sum(many for what, many in total.items() if what.startswith("skipped")),
             pending=total["pending"],
         )
         await asyncio.sleep(_REPORT_S)
-
-
-def _totals(status: AnalystStatus) -> Mapping[str, int]:
-    total: Counter[str] = Counter()
-    for counts in status.cameras.values():
-        total["offered"] += counts.offered
-        total["looked"] += counts.looked
-        total["pending"] += counts.pending
-        for reason, many in counts.skipped.items():
-            total[f"skipped_{reason}"] += many
-    return total
 
 
 def _show_metrics(child: Child, analyst: Analyst, pool: LookPool, windows: Windows) -> None:
     metrics = child.metrics("analyse")
 
     def outcomes() -> Iterable[tuple[tuple[str], float]]:
-        return by_name(_totals(analyst.status()))
+        return by_name(analyst.status().windows)
 
     def stages() -> Iterable[tuple[tuple[str, str], float]]:
         for stage, count in sorted(analyst.status().stages.items()):
