@@ -22,7 +22,6 @@ from urllib.parse import urlsplit
 import numpy as np
 import psutil
 from bench.recording import until
-from numpy.typing import NDArray
 from tests.fakes.house import House, Recorded, tell
 
 from kilocam.analyse import cache_directory
@@ -41,6 +40,7 @@ from kilocam.media import (
     draw_still,
     encode_media,
     open_media,
+    resized,
 )
 from kilocam.record import Position, replay
 
@@ -73,19 +73,16 @@ def entrance(*, strict_cbr: bool = False) -> MediaFile:
     frame."""
     footage = DemoFootage.find(cache_directory())
     empty = draw_still(dataclasses.replace(quiet(), seconds=EMPTY_S))
-    busy = islice(decode_pictures(footage.outdoor[0]), BUSY_S * FPS)
-    pictures = chain(empty, map(_sized, busy))
+    # Sized as the empty street is, which must not move when people come.
+    busy = (
+        resized(picture, WIDTH, HEIGHT)
+        for picture in islice(decode_pictures(footage.outdoor[0]), BUSY_S * FPS)
+    )
     return encode_media(
-        "entrance", pictures, encoding=_encoding(2.0, strict_cbr=strict_cbr), cache=footage.folder,
+        "entrance", chain(empty, busy), cache=footage.folder,
+        encoding=_encoding(2.0, strict_cbr=strict_cbr),
         cache_key=f"entrance 2 {EMPTY_S} {BUSY_S} {footage.outdoor[0].name}",
     )  # fmt: skip
-
-
-def _sized(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """As `draw_still` sizes its background, so that the street does not move when people come."""
-    rows = np.linspace(0, picture.shape[0] - 1, HEIGHT).round().astype(int)
-    columns = np.linspace(0, picture.shape[1] - 1, WIDTH).round().astype(int)
-    return np.ascontiguousarray(picture[rows][:, columns])
 
 
 def _encoding(key_interval_s: float, *, strict_cbr: bool) -> VideoEncoding:
@@ -263,8 +260,8 @@ class Listener:
 
 def meters(it: House) -> dict[str, Meter]:
     """Of the simulator and each child of `up`, with all their descendants."""
-    children = {name: pid for name in it.children() if (pid := it.pid(name))}
-    return {name: Meter([pid]) for name, pid in {"simulator": it.cameras_pid, **children}.items()}
+    pids = {"simulator": it.cameras_pid, **{name: it.pid(name) for name in it.children()}}
+    return {name: Meter([pid]) for name, pid in pids.items() if pid}
 
 
 def stage_cost_s(it: House) -> dict[str, float]:

@@ -71,7 +71,7 @@ class AnalystStatus:
     """What the service has done since it started, for metrics and the page."""
 
     cameras: int
-    windows: Mapping[str, int]
+    windows: Counter[str]
     """`offered`, `looked`, `pending`, and `skipped_...` by reason."""
     stages: Mapping[str, StageCount]
     deepened: int

@@ -85,7 +85,6 @@ class Scheduler:
         self._spent = dict.fromkeys(Lane, 0.0)
         self._cost_us = float(FIRST_COST_US)
         self._skipped: list[SkippedWindow] = []
-        self._pending = 0
         self._totals: Counter[str] = Counter()
         self._latest_us = 0
 
@@ -97,12 +96,12 @@ class Scheduler:
     @property
     def pending(self) -> int:
         """Windows of all cameras that are neither looked at nor skipped."""
-        return self._pending
+        return self._totals["pending"]
 
     @property
     def in_memory(self) -> int:
         """Those, and the skipped ones not yet drained."""
-        return self._pending + len(self._skipped)
+        return self.pending + len(self._skipped)
 
     @property
     def backlog_per_camera(self) -> int:
@@ -112,9 +111,9 @@ class Scheduler:
         return max(LEAST_BACKLOG, reach // max(1, len(self._cameras)))
 
     @property
-    def totals(self) -> Mapping[str, int]:
+    def totals(self) -> "Counter[str]":
         """Of all cameras that are ours: `offered`, `looked`, `pending`, `skipped_...` by reason."""
-        return {**self._totals, "pending": self._pending}
+        return self._totals.copy()
 
     def counts(self) -> dict[CameraKey, Counts]:
         """The account of each camera."""
@@ -153,9 +152,9 @@ class Scheduler:
         camera.starts.add(pending.start_us)
         camera.counts.offered += 1
         camera.counts.pending += 1
-        self._totals["offered"] += 1
         camera.counts.gate += StageCount(seen=1, passed=int(busy))
-        self._pending += 1
+        self._totals["offered"] += 1
+        self._totals["pending"] += 1
         if ref.codec not in self._options.codecs:
             self._skip(camera, pending, SkipReason.CODEC)
         elif now_us - pending.start_us > self._options.max_age_us:
@@ -221,7 +220,6 @@ class Scheduler:
         """The partition is someone else's now: so is all that is pending in it."""
         for key in [k for k, camera in self._cameras.items() if camera.partition == partition]:
             camera = self._cameras.pop(key)
-            self._pending -= camera.counts.pending
             self._totals.subtract(_totals(camera.counts))
             self._learnt[key] = camera.learnt()
 
@@ -237,7 +235,6 @@ class Scheduler:
             assert [p.start_us for p in camera.backlog] == sorted(
                 p.start_us for p in camera.backlog
             )
-        assert self._pending == sum(c.counts.pending for c in self._cameras.values())
         expected: Counter[str] = Counter()
         for camera in self._cameras.values():
             expected += _totals(camera.counts)
@@ -473,12 +470,12 @@ class Scheduler:
         camera.starts.discard(pending.start_us)
         camera.settled.append(pending.start_us)
         camera.counts.pending -= 1
-        self._pending -= 1
+        self._totals["pending"] -= 1
 
 
 def _totals(counts: Counts) -> "Counter[str]":
     skipped = {f"skipped_{reason}": many for reason, many in counts.skipped.items()}
-    return Counter({"offered": counts.offered, "looked": counts.looked, **skipped})
+    return Counter(offered=counts.offered, looked=counts.looked, pending=counts.pending, **skipped)
 
 
 def _next_of(backlog: Sequence[Pending]) -> int:

@@ -18,7 +18,7 @@ from kilocam.analyse.models import DETECTOR, LISTENER, READER, load_model
 from kilocam.analyse.wire import Broken, Done, Outcome, Ready, Unreadable, encode, read_task
 
 NICENESS = {"look": 5, "read": 15, "listen": 15, "compare": 15}
-"""By what a worker does: looks come before what takes long."""
+"""Added to the analyst's own, by what a worker does: looks come before what takes long."""
 ADDRESS_SPACE = 6 * 1024**3
 """What a decoder gone wild may reserve before it fails instead of the machine."""
 _PAGE = resource.getpagesize()

@@ -35,6 +35,7 @@ from kilocam.media.pattern import (
     draw_still,
     pattern_media,
     read_frame_number,
+    resized,
     still_media,
     write_frame_number,
 )
@@ -102,6 +103,7 @@ __all__ = [
     "open_media",
     "pattern_media",
     "read_frame_number",
+    "resized",
     "sound_format",
     "still_media",
     "video_format",

@@ -121,6 +121,13 @@ def draw_still(spec: StillSpec) -> Iterator[Picture]:
         yield np.clip(scene + field, 0, 255).astype(np.uint8)
 
 
+def resized(picture: Picture, width: int, height: int) -> Picture:
+    """Squashed to height x width by its nearest pixels."""
+    rows = np.linspace(0, picture.shape[0] - 1, height).round().astype(int)
+    columns = np.linspace(0, picture.shape[1] - 1, width).round().astype(int)
+    return np.ascontiguousarray(picture[rows][:, columns])
+
+
 def write_frame_number(picture: Picture, number: int) -> None:
     """Draw `number` (24 bits) across the top of an RGB or grey picture."""
     if not 0 <= number < 1 << _BITS:
@@ -212,9 +219,7 @@ def _background(spec: StillSpec) -> Picture:
         picture for at, picture in enumerate(decode_pictures(spec.background)) if at % 8 == 0
     ]
     middle = np.median(np.stack(pictures[:64]), axis=0).astype(np.uint8)
-    rows = np.linspace(0, middle.shape[0] - 1, spec.height).round().astype(int)
-    columns = np.linspace(0, middle.shape[1] - 1, spec.width).round().astype(int)
-    return np.ascontiguousarray(middle[rows][:, columns])
+    return resized(middle, spec.width, spec.height)
 
 
 def _beeps(seconds: int) -> Sound:

@@ -226,9 +226,9 @@ async def _report(
             says,
             ready=True,
             cameras=status.cameras,
-            offered=total.get("offered", 0),
-            looked=total.get("looked", 0),
-            skipped=sum(many for what, many in total.items() if what.startswith("skipped")),
+            offered=total["offered"],
+            looked=total["looked"],
+            skipped=total["offered"] - total["looked"] - total["pending"],
             pending=total["pending"],
         )
         await asyncio.sleep(_REPORT_S)
