@@ -41,7 +41,7 @@ UNMOVED_SHARE = 0.1
 """Of all workers' time, for the detector on pictures in which nothing changed ..."""
 UNMOVED_US = 5_000_000
 """... and what of it is saved up, and there at the start, at most."""
-MORE_LOOKS = 2
+MORE_LOOKS = 4
 """Looks that read or write while as many as there are workers compute."""
 
 
@@ -200,9 +200,11 @@ class Analyst:
         while True:
             try:
                 async with aclosing(self._source.read(partition, after)) as offered:
-                    async for ref, position in offered:
+                    async for refs, position in offered:
                         after = position
-                        self._offer(ref, position, progress, resume)
+                        progress.read(position, len(refs))
+                        for ref in refs:
+                            self._offer(ref, position, progress, resume)
                         await self._have_room()
                 raise ConnectionError("the queue gave no more windows")
             except PASSING as error:
@@ -215,7 +217,6 @@ class Analyst:
                 return resume
 
     def _offer(self, ref: GopRef, position: Position, progress: Progress, resume: Resume) -> None:
-        progress.read(position)
         known = (CameraKey(ref.tenant, ref.camera), ref.start_us) in resume.windows
         if known or not self._scheduler.offer(ref, position, self._clock.wall_us()):
             progress.settle(position)
@@ -277,6 +278,7 @@ class Analyst:
             moving=outcome.found,
             grey=outcome.grey,
             session=session,
+            pressed=self._scheduler.pressed,
         )
         for companion in self._companions:
             companion.looked(glance)
@@ -318,7 +320,7 @@ class Analyst:
             whole=whole,
             audit=target.audit,
             sample_us=SPARE_US if self._clock.wall_us() - target.end_us > LATE_US else SAMPLE_US,
-            spare=self._spare.left,
+            spare=self._spare.left and not self._scheduler.pressed,
             footage=footage,
             memory=self._memories.recall(look.key, target.start_us, newest=not whole),
         )

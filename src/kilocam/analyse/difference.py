@@ -55,17 +55,18 @@ class Change:
 
 
 EVERYTHING = Change(changed=True, share=1.0, box=(0.0, 0.0, 1.0, 1.0))
+NOTHING = Change(changed=False, share=0.0, box=None)
 
 
 def compare(background: Background | None, grey: Grey, at_us: int) -> tuple[Change, Background]:
     """Compare a `HEIGHT` x `WIDTH` picture with the background; returns the next background.
 
-    A picture older than the background is compared and teaches nothing. The first picture of a
-    camera, and the first of a new scene, differ in everything.
+    A picture older than the background is compared and teaches nothing. The first of a camera
+    differs from nothing; the first of a new scene does in everything.
     """
     now = grey.astype(np.float32)
     if background is None:
-        return EVERYTHING, _fresh(now, at_us)
+        return NOTHING, _fresh(now, at_us)
     mean = background.mean.astype(np.float32) / _FIXED
     noise = background.noise.astype(np.float32) / _FIXED
     fitted = _fit(mean, now)
@@ -98,16 +99,22 @@ def _stored(mean: Cells, noise: Cells, at_us: int) -> Background:
 
 def _fit(mean: Cells, now: Cells) -> Cells:
     """The background in the light of this picture: gain and offset by trimmed least squares."""
-    fitted = mean + (np.median(now) - np.median(mean))
+    fitted = mean + (_median(now) - _median(mean))
     for _ in range(2):
         off = np.abs(now - fitted)
-        inside = off <= max(float(np.median(off)) * 3, 2.0)
+        inside = off <= max(_median(off) * 3, 2.0)
         x, y = mean[inside], now[inside]
         spread = float(x.var())
         gain = float(((x - x.mean()) * (y - y.mean())).mean()) / spread if spread > 4 else 1.0
         gain = min(max(gain, 0.4), 2.5)
         fitted = (gain * (mean - x.mean()) + y.mean()).astype(np.float32)
     return fitted
+
+
+def _median(cells: Cells) -> float:
+    """The upper one of an even number: numpy's own takes three times as long."""
+    middle = cells.size // 2
+    return float(np.partition(cells, middle, axis=None)[middle])
 
 
 def _solid(mask: Mask) -> Mask:

@@ -1,10 +1,10 @@
 """The first stage: packet headers say whether anything moved, before anything is decoded.
 
 `GopRef.complexity` is mean size x 2^(QP/6) of P-frames. What is quiet differs from camera to
-camera, so each learns its own: the 85th percentile of its last windows that lay between two looks
-which saw nothing. So one quiet window in seven or so gets through, which costs little (a key frame
-and a difference); what moves and does not stand out of the noise is found at the camera's least
-rate of looks.
+camera, so each learns its own: a percentile of its last windows that lay between two looks which
+saw nothing. At the 85th one quiet window in seven or so gets through, which costs little (a key
+frame and a difference); where there is no time for that it is a higher one. What moves and does not
+stand out of the noise is found at the camera's least rate of looks.
 """
 
 import math
@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 LEARNING = 5
 """Quiet windows before the gate says anything but "busy"."""
 KEPT = 256
-LEVEL = 0.85
+LEAST_LEVEL, MOST_LEVEL = 0.85, 0.98
 MARGIN = 0.01
 """Of the logarithm, so that what never varies is never busy."""
 _FIRST = 64
@@ -60,29 +60,34 @@ class RateGate:
         step = max(1, len(self._sorted) // _TOLD)
         return tuple(self._sorted[step // 2 :: step])
 
-    def busy(self, complexity: float) -> bool:
+    @property
+    def knows(self) -> bool:
+        """Looks have said what is quiet."""
+        return len(self._sorted) >= LEARNING
+
+    def busy(self, complexity: float, level: float = LEAST_LEVEL) -> bool:
         """Whether a window of this complexity is worth a look."""
         if _is_known(complexity):
             value = math.log(complexity)
             self._heard.append(value)
-            if len(self._sorted) < LEARNING and len(self._first) < _FIRST:
+            if not self.knows and len(self._first) < _FIRST:
                 insort(self._first, value)
-        return self.stands_out(complexity)
+        return self.stands_out(complexity, level)
 
-    def stands_out(self, complexity: float) -> bool:
+    def stands_out(self, complexity: float, level: float = LEAST_LEVEL) -> bool:
         """The same, for what is to teach nothing.
 
         Unknown complexity (nothing sampled, a codec without a gate) always does, and everything
         does until looks have said what is quiet.
         """
-        return _above(self._sorted, complexity)
+        return _above(self._sorted, complexity, level)
 
-    def remarkable(self, complexity: float) -> bool:
+    def remarkable(self, complexity: float, level: float = LEAST_LEVEL) -> bool:
         """The same, by the first windows heard of where no looks have said yet what is quiet.
 
         So that of a camera met anew not everything has to be caught up.
         """
-        return _above(self._sorted if len(self._sorted) >= LEARNING else self._first, complexity)
+        return _above(self._sorted if self.knows else self._first, complexity, level)
 
     def asked(self) -> None:
         """A look at the newest window is under way."""
@@ -103,10 +108,10 @@ class RateGate:
             del self._sorted[bisect_left(self._sorted, self._learnt.popleft())]
 
 
-def _above(usual: list[float], complexity: float) -> bool:
+def _above(usual: list[float], complexity: float, level: float) -> bool:
     if len(usual) < LEARNING or not _is_known(complexity):
         return True
-    return math.log(complexity) > usual[int(len(usual) * LEVEL)] + MARGIN
+    return math.log(complexity) > usual[int(len(usual) * level)] + MARGIN
 
 
 def _is_known(complexity: float) -> bool:

@@ -256,9 +256,9 @@ class Keeper:
                 return
             # What has to wait goes to the end, so that it holds up no others.
             self._unkept = [*self._unkept[len(unkept) :], *later]
-            waiting = {(each.partition, each.position) for each in later}
+            waiting = {each.window for each in later}
             for each in unkept:
-                if (each.partition, each.position) not in waiting:
+                if each.window not in waiting:
                     self._close(each.partition, each.position)
             self._freed()
 

@@ -114,7 +114,7 @@ class Looker:
         self,
         detector: ObjectDetector,
         pictures: PictureSource,
-        stopwatch_ns: Callable[[], int] = time.perf_counter_ns,
+        stopwatch_ns: Callable[[], int] = time.process_time_ns,
     ) -> None:
         self._detector = detector
         self._pictures = pictures

@@ -10,16 +10,20 @@ class Progress:
 
     def __init__(self, position: Position | None) -> None:
         self._settled = self._told = self._last_read = position
-        self._open: OrderedDict[Position, None] = OrderedDict()
+        self._open: OrderedDict[Position, int] = OrderedDict()
 
-    def read(self, position: Position) -> None:
-        """A window was read."""
+    def read(self, position: Position, windows: int = 1) -> None:
+        """So many windows were read there."""
         self._last_read = position
-        self._open[position] = None
+        if windows:
+            self._open[position] = windows
 
     def settle(self, position: Position) -> None:
-        """It was looked at or skipped, and that is kept."""
-        self._open.pop(position, None)
+        """One of them was looked at or skipped, and that is kept."""
+        if self._open.get(position, 0) > 1:
+            self._open[position] -= 1
+        else:
+            self._open.pop(position, None)
         first = next(iter(self._open), None)
         if first is None:
             self._settled = self._last_read

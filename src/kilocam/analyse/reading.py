@@ -45,7 +45,9 @@ class ReadingOptions:
     """How much reading may take, and how often a camera is read."""
 
     share: float = 0.25
-    """Of one core's time."""
+    """Of one core's time ..."""
+    least_share: float = 0.02
+    """... and while looks have too little."""
     gap_us: int = 4 * _S
     """Between two readings of a camera ..."""
     same_gap_us: int = 60 * _S
@@ -192,6 +194,7 @@ class Reading:
     wait or were given away; `lines`; `cost_us`."""
     problem: str = ""
     """Why nothing is read; empty: it is."""
+    _pressed: bool = field(init=False, default=False)
     _wishes: Wishes = field(init=False)
     _wake: asyncio.Event = field(init=False, default_factory=asyncio.Event)
     _patience: Patience = field(init=False)
@@ -202,6 +205,7 @@ class Reading:
 
     def looked(self, glance: Glance) -> None:
         """A look was done."""
+        self._pressed = glance.pressed
         self._wishes.looked(glance, self.clock.monotonic_us())
         self._wake.set()
 
@@ -222,7 +226,8 @@ class Reading:
             if spent_us is None:  # a failure costs what it took, whoever was busy with it
                 spent_us = self.clock.monotonic_us() - begun_us
                 self._wishes.failed(wish, self.clock.monotonic_us())
-            await asyncio.sleep(spent_us / 1e6 * (1 / self.options.share - 1))
+            share = self.options.least_share if self._pressed else self.options.share
+            await asyncio.sleep(spent_us / 1e6 * (1 / share - 1))
 
     async def _grant(self, wish: Wish) -> int | None:
         """Read, keep; gives what reading took, None when it failed."""

@@ -24,8 +24,8 @@ from types import MappingProxyType
 
 from kilocam.analyse.audit import drawn
 from kilocam.analyse.camera import Camera, Queued
-from kilocam.analyse.gate import RateGate
-from kilocam.analyse.results import PIPELINE, SkippedWindow, SkipReason, StageCount
+from kilocam.analyse.gate import LEAST_LEVEL, MOST_LEVEL, RateGate
+from kilocam.analyse.results import PIPELINE, SkippedWindow, SkipReason
 from kilocam.analyse.windows import Counts, Lane, Learnt, Look, Pending, window_of
 from kilocam.bus import Position
 from kilocam.core import CameraKey, GopRef
@@ -47,6 +47,10 @@ LEAST_BACKLOG = 4
 MOST_BACKLOG = 200_000
 FIRST_COST_US = 50_000
 COST_WEIGHT = 0.05
+MOST_MISSED = 0.2
+"""Of windows that their packets call busy: when as many pass before anyone looks at them, only what
+is most unlike quiet is called so; at half of it there is no time for anything but key frames."""
+MISSED_WEIGHT = 0.004
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +88,7 @@ class Scheduler:
         self._behind: list[tuple[int, CameraKey]] = []
         self._spent = dict.fromkeys(Lane, 0.0)
         self._cost_us = float(FIRST_COST_US)
+        self._missed = 0.0
         self._skipped: list[SkippedWindow] = []
         self._totals: Counter[str] = Counter()
         self._latest_us = 0
@@ -109,6 +114,16 @@ class Scheduler:
         share = self._options.catch_up_share * self._options.lookers
         reach = min(int(share * self._options.max_age_us / self._cost_us), MOST_BACKLOG)
         return max(LEAST_BACKLOG, reach // max(1, len(self._cameras)))
+
+    @property
+    def gate_level(self) -> float:
+        """Share of quiet windows that the gates call quiet: the more, the less time there is."""
+        return LEAST_LEVEL + (MOST_LEVEL - LEAST_LEVEL) * min(1.0, self._missed / MOST_MISSED)
+
+    @property
+    def pressed(self) -> bool:
+        """Too many windows pass before anyone looks: there is time for key frames only."""
+        return self._missed > MOST_MISSED / 2
 
     @property
     def totals(self) -> "Counter[str]":
@@ -145,14 +160,15 @@ class Scheduler:
             camera = self._cameras[key] = self._admit(key, now_us)
         if ref.start_us in camera.starts or ref.start_us in camera.settled:
             return False
-        busy = camera.gate.busy(ref.complexity)
-        remarkable = camera.gate.remarkable(ref.complexity)
+        busy = camera.gate.busy(ref.complexity, self.gate_level)
+        remarkable = camera.gate.remarkable(ref.complexity, self.gate_level)
         end_us = ref.start_us + WINDOW_US
-        pending = Pending(ref.start_us, ref.gop_us, position, busy, remarkable, end_us)
+        pending = Pending(
+            ref.start_us, ref.gop_us, position, busy, remarkable, end_us, (ref.complexity,)
+        )
         camera.starts.add(pending.start_us)
         camera.counts.offered += 1
         camera.counts.pending += 1
-        camera.counts.gate += StageCount(seen=1, passed=int(busy))
         self._totals["offered"] += 1
         self._totals["pending"] += 1
         if ref.codec not in self._options.codecs:
@@ -204,7 +220,10 @@ class Scheduler:
         if look.lane is Lane.FRESH:
             camera.active = changed or found
             self._resolve_doubt(camera, look.target)
+            knew = camera.gate.knows
             camera.gate.answered(quiet=not camera.active)
+            if camera.gate.knows and not knew:
+                self._judge(camera)
             camera.found_in = look.target if found else None
         self._enqueue(camera)
 
@@ -277,12 +296,28 @@ class Scheduler:
         camera.newest = camera.last_offered = pending
         if newest is None:
             return
+        self._note_missed(newest.busy or camera.active)
         # What `pending` tells of complexity is about the packets of the window before it.
+        newest.complexity += pending.complexity
         if newest.remarkable or pending.remarkable or camera.active:
+            newest.unjudged = not (camera.gate.knows or camera.active)
             newest.doubtful = not (newest.remarkable or camera.active)
             self._put_behind(camera, newest)
         else:
             self._pass_over(camera, newest)
+
+    def _note_missed(self, missed: bool) -> None:
+        self._missed += MISSED_WEIGHT * (missed - self._missed)
+
+    def _judge(self, camera: Camera) -> None:
+        """Now that looks have said what is quiet: what waited for that alone is passed over."""
+        waiting, camera.backlog = camera.backlog, []
+        for pending in waiting:
+            stands_out = any(camera.gate.stands_out(each) for each in pending.complexity)
+            if pending.unjudged and not stands_out:
+                self._pass_over(camera, pending)
+            else:
+                insort(camera.backlog, pending, key=lambda each: each.start_us)
 
     def _resolve_doubt(self, camera: Camera, seen: Pending) -> None:
         """A window that stood out by its packets alone was noise if nothing is there after it."""
@@ -308,8 +343,7 @@ class Scheduler:
         # What is remarkable is busy, too.
         if newest is None or newest.start_us != ref.start_us or newest.remarkable:
             return
-        if camera.gate.stands_out(ref.onset):
-            camera.counts.gate += StageCount(passed=int(not newest.busy))
+        if camera.gate.stands_out(ref.onset, self.gate_level):
             newest.busy = newest.remarkable = True
             self._enqueue(camera)
 
@@ -396,8 +430,10 @@ class Scheduler:
         assert target is not None
         before, late_us = camera.found_in, now_us - target.start_us
         near = before is not None and 0 <= target.start_us - before.end_us <= NEXT_US
-        deepen = near and late_us <= self._options.deepen_within_us
+        deepen = near and late_us <= self._options.deepen_within_us and not self.pressed
         camera.found_in = None
+        if target.busy or camera.active:
+            self._note_missed(False)
         camera.last_look_us = now_us
         camera.gate.asked()
         look = self._hand_out(camera, Lane.FRESH, target, before if deepen else None)

@@ -29,8 +29,11 @@ class WindowSource(Protocol):
 
     def read(
         self, partition: int, after: Position | None
-    ) -> AsyncGenerator[tuple[GopRef, Position]]:
-        """Windows of a partition, endlessly; positions grow. None: from the oldest kept."""
+    ) -> AsyncGenerator[tuple[Sequence[GopRef], Position]]:
+        """Windows of a partition, endlessly, some at each position.
+
+        Positions grow. None: from the oldest kept.
+        """
         ...
 
 
@@ -150,6 +153,8 @@ class Glance:
     """The window's key frame, small."""
     session: Session
     """Whose tracks say what there is to be heard."""
+    pressed: bool = False
+    """Looks have too little time: whoever is less urgent holds back."""
 
 
 class Companion(Protocol):

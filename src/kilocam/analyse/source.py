@@ -1,11 +1,11 @@
 """Offered windows from the queue: leases of partitions, and an ordered reader of each."""
 
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 
 from kilocam.bus import Bus, LeaseChange, LeaseSet, Position
-from kilocam.core import GopRef
+from kilocam.core import GopRef, GopRefs
 
 LEASES = "analyse"
 
@@ -29,11 +29,14 @@ class BusWindows:
 
     async def read(
         self, partition: int, after: Position | None
-    ) -> AsyncGenerator[tuple[GopRef, Position]]:
+    ) -> AsyncGenerator[tuple[Sequence[GopRef], Position]]:
         """Windows of a partition, endlessly."""
-        async with aclosing(self._bus.read_partition(partition, after=after)) as references:
-            async for delivered in references:
-                if isinstance(delivered.value, GopRef):
-                    yield delivered.value, delivered.position
-                else:
-                    _log.warning("%s holds something else than a window", delivered.subject)
+        async with aclosing(self._bus.read_partition(partition, after=after)) as messages:
+            async for delivered in messages:
+                match delivered.value:
+                    case GopRefs(refs=refs):
+                        yield refs, delivered.position
+                    case GopRef() as ref:
+                        yield (ref,), delivered.position
+                    case _:
+                        _log.warning("%s holds something else than windows", delivered.subject)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
-from kilocam.analyse.results import SkipReason, StageCount
+from kilocam.analyse.results import SkipReason
 from kilocam.bus import Position
 from kilocam.core import CameraKey, Window
 
@@ -27,6 +27,10 @@ class Pending:
     remarkable: bool
     """The same, but of a camera met anew only what is so among its windows."""
     end_us: int
+    complexity: tuple[float, ...] = ()
+    """As told of the window before it and, once that is known, of itself."""
+    unjudged: bool = False
+    """It waits because nobody knew what is quiet here."""
     doubtful: bool = False
     """Only what came later in it stood out."""
     audit: bool = False
@@ -69,12 +73,10 @@ class Counts:
     looked: int = 0
     skipped: dict[SkipReason, int] = field(default_factory=dict)
     pending: int = 0
-    gate: StageCount = field(default_factory=StageCount)
 
     def check(self) -> None:
         """The promise of exact accounting."""
         assert self.looked + sum(self.skipped.values()) + self.pending == self.offered
-        assert self.gate.passed <= self.gate.seen
 
 
 def window_of(key: CameraKey, pending: Pending) -> Window:

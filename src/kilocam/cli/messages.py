@@ -1,25 +1,30 @@
 """What travels on the queue, by schema; every role that joins the bus knows all of it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from kilocam.bus import BusTarget, Schema
-from kilocam.core import CameraKey, GopRef
+from kilocam.core import CameraKey, GopRef, GopRefs
 from kilocam.insight import EventChange
 
-# Of one class the last is written; windows of before there were onsets may still be on the queue.
-SCHEMAS = (Schema("gop", 1, GopRef), Schema("gop", 2, GopRef), Schema("event", 1, EventChange))
+# Windows that were announced one by one, as they were before, may still be on the queue.
+SCHEMAS = (
+    Schema("gop", 1, GopRef),
+    Schema("gop", 2, GopRef),
+    Schema("gops", 1, GopRefs),
+    Schema("event", 1, EventChange),
+)
 
 
 def gop_subject(ref: GopRef) -> str:
-    """`gops.<partition>.<tenant>.<camera>`."""
-    key = CameraKey(ref.tenant, ref.camera)
-    return f"gops.{key.partition}.{ref.tenant}.{ref.camera}"
+    """`gops.<partition>.<tenant>`."""
+    return f"gops.{CameraKey(ref.tenant, ref.camera).partition}.{ref.tenant}"
 
 
-def gop_id(ref: GopRef) -> str:
-    """The same whenever a window's beginning is announced, so that the queue keeps one of them."""
-    onset = "/onset" if ref.onset else ""
-    return f"{ref.tenant}/{ref.camera}/{ref.epoch}/{ref.start_us}{onset}"
+def gops_id(refs: Sequence[GopRef]) -> str:
+    """The same for the same windows, so that the queue keeps them once if they are sent again."""
+    first = refs[0]
+    onset = "/onset" if first.onset else ""
+    return f"{first.tenant}/{first.camera}/{first.epoch}/{first.start_us}{onset}+{len(refs)}"
 
 
 def insight_subject(change: EventChange) -> str:

@@ -158,6 +158,13 @@ class GopRef:
     """0 in the first announcement."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GopRefs:
+    """Windows of one tenant and partition that began at about the same time, in that order."""
+
+    refs: tuple[GopRef, ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Window:
     """The unit of analysis and of idempotency: one GOP of one camera, at most 2 s of it."""

@@ -4,6 +4,7 @@ Everything here may run in any thread or process, one call at a time per decoder
 shared; one that failed is replaced.
 """
 
+import threading
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from typing import TypeAlias
@@ -14,6 +15,7 @@ from av.packet import Packet
 from av.stream import Stream
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from kilocam.media.errors import DecodeError
@@ -23,6 +25,18 @@ Pixels: TypeAlias = NDArray[np.uint8]
 _Packet: TypeAlias = "Packet[Stream]"
 _BEST, _WORST = 2, 31
 """The quantiser scale of FFmpeg's MJPEG encoder."""
+_DECODERS = 4
+"""Kept for key frames: cameras of one make have one format, and a fleet has few makes."""
+
+
+class _Scalers(threading.local):
+    """Of each thread, one for each pixel format: to set one up takes longer than to use it."""
+
+    def __init__(self) -> None:
+        self.by_format: dict[str, VideoReformatter] = {}
+
+
+_scalers = _Scalers()
 
 
 class DecodedPicture:
@@ -62,8 +76,9 @@ class DecodedPicture:
 
     def _pixels(self, form: str, width: int | None, height: int | None) -> Pixels:
         shown = self.display_size
-        frame = self._frame.reformat(
-            width or shown[0], height or shown[1], form, interpolation="AREA"
+        scaler = _scalers.by_format.setdefault(form, VideoReformatter())
+        frame = scaler.reformat(
+            self._frame, width or shown[0], height or shown[1], form, interpolation="AREA"
         )
         return np.asarray(frame.to_ndarray(), dtype=np.uint8)
 
@@ -90,11 +105,10 @@ def _encode_jpeg(frame: VideoFrame, width: int, height: int, quality: int) -> by
 
 
 class KeyFrameDecoder:
-    """Decodes single key frames with a decoder that is kept: a fifth cheaper than a fresh one."""
+    """Decodes single key frames with decoders that are kept: a fifth cheaper than fresh ones."""
 
     def __init__(self) -> None:
-        self._context: VideoCodecContext | None = None
-        self._format: PictureFormat | None = None
+        self._contexts: dict[PictureFormat, VideoCodecContext] = {}
 
     def decode(self, sample: Sample, entry: PictureFormat) -> DecodedPicture:
         """The picture of a key frame.
@@ -102,18 +116,17 @@ class KeyFrameDecoder:
         Raises:
             DecodeError: there is none in it; the next call starts with a fresh decoder.
         """
-        if self._context is None or entry != self._format:
-            self._context, self._format = _decoder(entry), entry
-        context = self._context
+        context = self._contexts.pop(entry, None) or _decoder(entry)
         try:
             frames = [*context.decode(_packet(sample)), *context.decode(None)]
             context.flush_buffers()
         except av.FFmpegError as error:
-            self._context = None
             raise _undecodable(sample, error.strerror or str(error)) from None
         if not frames:
-            self._context = None
             raise _undecodable(sample, "no picture came out")
+        self._contexts[entry] = context  # the last used is the last to go
+        if len(self._contexts) > _DECODERS:
+            del self._contexts[next(iter(self._contexts))]
         return DecodedPicture(frames[0], _sar(context, entry))
 
 

@@ -141,7 +141,7 @@ class SocketLiveView:
     A recorder that does not answer in time is left out; `Archive` then scans its files itself.
     """
 
-    def __init__(self, sockets: Sequence[Path], timeout_s: float = 0.5) -> None:
+    def __init__(self, sockets: Sequence[Path], timeout_s: float = 2.0) -> None:
         self._sockets = list(sockets)
         self._timeout = timeout_s
 

@@ -102,8 +102,7 @@ class Archive:
         given. Altered payloads are given with the flag DAMAGED; records deleted meanwhile are
         passed over.
         """
-        parts = self._parts(key, from_us - (0 if exact else GOP_LIMIT_US), to_us)
-        yield from self.read(parts[_first_part(parts, from_us, exact=exact) :])
+        yield from self.read(self._from(key, from_us, to_us, exact=exact))
 
     def marks(self, key: CameraKey, from_us: int, to_us: int) -> list[PieceMark]:
         """The pieces of [from_us, to_us) in the order of `pieces`, found without reading them."""
@@ -121,10 +120,10 @@ class Archive:
         self, key: CameraKey, from_us: int, to_us: int, *, exact: bool = False
     ) -> Iterator[bytes]:
         """The same as `pieces`, as records byte for byte as stored; each session's record first."""
-        parts = self._parts(key, from_us - (0 if exact else GOP_LIMIT_US), to_us)
+        parts = self._from(key, from_us, to_us, exact=exact)
         sent: tuple[int, int] | None = None
         with _Reader(self._shelf) as reader:
-            for part in parts[_first_part(parts, from_us, exact=exact) :]:
+            for part in parts:
                 opening = reader.opening(part.holding, part.entry.session)
                 record = reader.raw(part.holding, part.entry)
                 if opening is None or record is None:
@@ -133,6 +132,15 @@ class Archive:
                     sent = part.epoch, part.entry.session
                     yield opening[1]
                 yield record
+
+    def _from(self, key: CameraKey, from_us: int, to_us: int, *, exact: bool) -> list[PieceMark]:
+        """The parts to give; mostly a key frame was asked for, and nothing before it matters."""
+        parts = self._parts(key, from_us, to_us)
+        reached = _reached(parts, from_us)
+        if exact or (reached < len(parts) and 0 < parts[reached].entry.key_us <= from_us):
+            return parts[reached:]
+        parts = self._parts(key, from_us - GOP_LIMIT_US, to_us)
+        return parts[_run_up(parts, from_us) :]
 
     def _parts(self, key: CameraKey, from_us: int, to_us: int) -> list[PieceMark]:
         epochs: dict[int, list[tuple[int, Holding, Entry]]] = {}
@@ -145,7 +153,8 @@ class Archive:
         for epoch in sorted(epochs, reverse=True):
             stream = _in_order(epoch, epochs[epoch])
             streams.append([part for part in stream if not _covered(above, part.entry.wall_us)])
-            above = merge([*above, *_stretches(stream)])
+            if len(streams) < len(epochs):
+                above = merge([*above, *_stretches(stream)])
         return list(heapq.merge(*streams, key=lambda part: part[:3]))
 
     def _newest(self) -> list[Listed]:
@@ -348,9 +357,14 @@ def _in_order(epoch: int, found: list[tuple[int, Holding, Entry]]) -> list[Piece
     return parts
 
 
-def _first_part(parts: list[PieceMark], from_us: int, *, exact: bool) -> int:
-    reached = next((i for i, p in enumerate(parts) if p.entry.end_us > from_us), len(parts))
-    if exact or reached == len(parts):
+def _reached(parts: list[PieceMark], from_us: int) -> int:
+    return next((i for i, p in enumerate(parts) if p.entry.end_us > from_us), len(parts))
+
+
+def _run_up(parts: list[PieceMark], from_us: int) -> int:
+    """The part with the last key frame at or before a moment that footage connects to it."""
+    reached = _reached(parts, from_us)
+    if reached == len(parts):
         return reached
     for at in range(reached, -1, -1):
         entry = parts[at].entry

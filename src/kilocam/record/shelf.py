@@ -305,20 +305,22 @@ class Shelf:
         for listed in active:
             known: LiveFile | None = live.get(listed.path.name)
             if known is not None:
-                epoch, entries = known.epoch, list(known.entries)
+                path, epoch, entries = listed.path, known.epoch, list(known.entries)
             else:
-                scanned = self.scan(listed)
-                if scanned is None:
-                    continue
-                epoch, entries = scanned.epoch, scanned.tally.entries(key)
+                path, epoch, entries = self._unanswered(listed, key)
             if entries:
                 yield Holding(
-                    key=key,
-                    path=listed.path,
-                    identity=listed.identity,
-                    epoch=epoch,
-                    entries=entries,
+                    key=key, path=path, identity=listed.identity, epoch=epoch, entries=entries
                 )
+
+    def _unanswered(self, listed: Listed, key: CameraKey) -> tuple[Path, int, list[Entry]]:
+        """What a file listed as active holds, of which no recorder says that it writes it."""
+        if not listed.path.exists():  # most were sealed since, and their index tells cheaply
+            now = next((f for f in self.files() if f.identity == listed.identity), None)
+            if now is None:
+                return listed.path, 0, []
+            listed = now
+        return listed.path, *self.contents(listed, key)
 
     def scan(self, listed: Listed) -> ActiveScan | None:
         """The index of an active file by scanning what is new; None when it is gone."""

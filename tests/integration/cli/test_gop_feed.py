@@ -10,9 +10,9 @@ from tests.fakes.nats import Server
 from tests.fakes.pieces import GATE, piece, session
 
 from kilocam.bus import GOPS, Bus
-from kilocam.cli.messages import SCHEMAS, gop_id
+from kilocam.cli.messages import SCHEMAS, gops_id
 from kilocam.cli.roles.gop_feed import GopFeed
-from kilocam.core import CameraKey, GopRef, now_us
+from kilocam.core import CameraKey, GopRef, GopRefs, now_us
 from kilocam.record import LogWriter
 
 RECORDER = "recorder-0"
@@ -48,8 +48,8 @@ async def announced(bus: Bus, wanted: int) -> list[int]:
     found: list[int] = []
     async with asyncio.timeout(40):
         async for delivered in bus.read(GOPS, "gops.>"):
-            assert isinstance(delivered.value, GopRef)
-            found.append(delivered.value.start_us)
+            assert isinstance(delivered.value, GopRefs)
+            found += [ref.start_us for ref in delivered.value.refs]
             if len(set(found)) >= wanted:
                 return found
     raise AssertionError("the stream ended")
@@ -156,7 +156,7 @@ async def test_a_log_that_cannot_be_read_ends_nothing(
         await asyncio.to_thread(recording.writer.close)
 
 
-def test_a_window_has_one_id_however_often_it_is_announced() -> None:
+def test_the_same_windows_have_one_id_however_often_they_are_announced() -> None:
     values: Mapping[str, object] = {
         "tenant": GATE.tenant, "camera": GATE.camera, "session": 1, "epoch": 3, "start_us": 5,
         "gop_us": 5, "complexity": 0.0, "bytes_before": 0, "codec": "h264",
@@ -164,5 +164,7 @@ def test_a_window_has_one_id_however_often_it_is_announced() -> None:
     first = GopRef(**values, onset=0.0, durable=False)  # type: ignore[arg-type]  # as above
     again = GopRef(**values, onset=0.0, durable=True)  # type: ignore[arg-type]
     onset = GopRef(**values, onset=9.0, durable=False)  # type: ignore[arg-type]
-    assert gop_id(first) == gop_id(again) != gop_id(onset)
+    ids = [gops_id(refs) for refs in ([first], [again], [onset], [first, onset])]
+    assert ids[0] == ids[1]
+    assert len(set(ids)) == 3
     assert CameraKey(first.tenant, first.camera) == GATE

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pytest
 from tests.fakes import pieces as made
 
-from kilocam.analyse.analyst import Analyst, AnalystOptions
+from kilocam.analyse.analyst import MORE_LOOKS, Analyst, AnalystOptions
 from kilocam.analyse.errors import FootageError, ModelError, NotYet, Refused, WorkerError
 from kilocam.analyse.keeper import KeeperOptions
 from kilocam.analyse.look import SAMPLE_US, SPARE_US, Findings, LookOutcome, LookTask, Memory
@@ -65,7 +65,7 @@ class Queue:
 
     async def read(
         self, partition: int, after: Position | None
-    ) -> AsyncGenerator[tuple[GopRef, Position]]:
+    ) -> AsyncGenerator[tuple[Sequence[GopRef], Position]]:
         if self.failures:
             self.failures -= 1
             raise BusUnavailable("the queue is away")
@@ -75,7 +75,7 @@ class Queue:
                 for ref, position in self.offered[told:]:
                     told = position.sequence
                     if CameraKey(ref.tenant, ref.camera).partition == partition:
-                        yield ref, position
+                        yield (ref,), position
                 self.more.clear()
                 await self.more.wait()
         finally:
@@ -473,13 +473,14 @@ async def test_a_partition_that_was_revoked_is_dropped_and_its_look_not_written(
 
 async def test_nothing_of_a_revoked_partition_is_taken_up_while_its_reader_ends() -> None:
     names = (f"cam{number}" for number in range(10_000))
-    beside = [name for name in names if CameraKey("default", name).partition == HOME][:4]
+    beside = [name for name in names if CameraKey("default", name).partition == HOME]
+    at_once = 1 + MORE_LOOKS
     async with _running() as stage:
         stage.crew.gate.clear()
         stage.grant()
-        for camera in beside:
+        for camera in beside[: at_once + 1]:
             stage.queue.offer(camera)
-        await stage.until(lambda: len(stage.crew.tasks) == 3)  # as many as look at once
+        await stage.until(lambda: len(stage.crew.tasks) == at_once)
         stage.queue.closable.clear()
         stage.queue.changes.put_nowait(Revoked(HOME, 1))
         await asyncio.sleep(0.01)
@@ -487,7 +488,7 @@ async def test_nothing_of_a_revoked_partition_is_taken_up_while_its_reader_ends(
         await asyncio.sleep(0.02)
         stage.queue.closable.set()
         stage.grant()
-        await stage.until(lambda: len(stage.book.written) == 4)
+        await stage.until(lambda: len(stage.book.written) == at_once + 1)
 
 
 async def test_a_window_is_settled_only_after_it_was_written() -> None:

@@ -31,6 +31,17 @@ def test_a_partition_is_settled_up_to_the_first_open_window() -> None:
     assert progress.news() is None
 
 
+def test_a_position_is_settled_with_the_last_of_its_windows() -> None:
+    progress = Progress(_at(5))
+    progress.read(_at(7), 3)
+    progress.read(_at(9), 0)
+    for _ in range(2):
+        progress.settle(_at(7))
+        assert progress.news() == _at(6)
+    progress.settle(_at(7))
+    assert progress.news() == _at(9)
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.integers(1, 5), min_size=1, max_size=30))
 def test_no_open_window_is_ever_behind_the_position(steps: list[int]) -> None:

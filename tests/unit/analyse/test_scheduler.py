@@ -543,16 +543,6 @@ def test_of_a_camera_met_anew_only_remarkable_windows_are_caught_up() -> None:
     assert len(caught_up) < 12
 
 
-def test_an_onset_of_a_camera_met_anew_passes_the_gate_once() -> None:
-    desk = Desk()
-    for start in range(0, 20, 2):
-        desk.now = start
-        desk.offer("a", start, complexity=100.0)
-    desk.offer("a", 18, complexity=100.0, onset=500.0)
-    gate = desk.scheduler.counts()[_key("a")].gate
-    assert (gate.seen, gate.passed) == (10, 10)
-
-
 def test_of_a_camera_known_to_be_busy_what_nobody_looked_at_is_caught_up() -> None:
     desk = Desk()
     desk.offer("street", 0, complexity=100)

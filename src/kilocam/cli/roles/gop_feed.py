@@ -1,8 +1,9 @@
 """From the log to the queue: every window of footage is announced, sooner or later.
 
-While the queue answers, references go out as their key frames are appended. When it does not, they
-are forgotten here, for the log is its own outbox: they are read from it again, from the watermark,
-once the queue is back. A reference may come twice; whoever reads them is idempotent.
+While the queue answers, references go out as their key frames are appended: at once where there are
+few, gathered for a moment where there are many, as a message costs more than what it holds. When it
+does not, they are forgotten here, for the log is its own outbox: they are read from it again, from
+the watermark, once the queue is back. A reference may come twice; whoever reads them is idempotent.
 """
 
 import asyncio
@@ -10,13 +11,14 @@ import itertools
 import json
 import logging
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from kilocam.bus import Bus, BusError, BusUnavailable
-from kilocam.cli.messages import gop_id, gop_subject
-from kilocam.core import GopRef, now_us
+from kilocam.cli.messages import gop_subject, gops_id
+from kilocam.core import GopRef, GopRefs, now_us
 from kilocam.record import LogStatus, Position, replay
 
 _log = logging.getLogger(__name__)
@@ -27,9 +29,20 @@ _BATCH = 128
 """Sent at once out of the log; the queue takes 512 on their way, and new ones need room, too."""
 _MOST_SENT = 20_000
 """A watermark that cannot move (its disk hangs) must not fill the memory: 40 s of 1000 cameras."""
+_PAUSE_S = 0.01
+"""After each message: with 1000 cameras 64 partitions' messages go out each 0.6 s."""
 _SETTLE_S = 0.5
 _SEND_S = 10.0
 _FLUSH_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """What was gathered up to a position, on its way."""
+
+    upto: Position
+    windows: int
+    messages: Sequence[asyncio.Future[int]]
 
 
 class Log(Protocol):
@@ -61,7 +74,10 @@ class GopFeed:
         self._recorder = recorder
         self._mark = Position(recorder=recorder, sequence=0)
         self._saved = self._mark
-        self._sent: deque[tuple[Position, asyncio.Future[int]]] = deque()
+        self._gathered: list[tuple[GopRef, Position]] = []
+        self._waiting = asyncio.Event()
+        self._sent: deque[_Sent] = deque()
+        self._unsettled = 0
         self._behind = True
         self._trouble = ""
         self.announced = 0
@@ -73,22 +89,50 @@ class GopFeed:
         return self._behind
 
     def announce(self, ref: GopRef, position: Position) -> None:
-        """Publish, or leave it to the log."""
+        """Publish soon, or leave it to the log."""
         if self._behind:
             return
-        if len(self._sent) >= _MOST_SENT:
+        if self._unsettled >= _MOST_SENT:
             self._fall_behind()
             return
-        try:
-            future = self._bus.publish(gop_subject(ref), ref, id=gop_id(ref))
-        except BusError:
-            self._behind = True  # what was sent before may still be acknowledged
-        else:
-            self._sent.append((position, future))
+        self._unsettled += 1
+        self._gathered.append((ref, position))
+        self._waiting.set()
 
     async def run(self, log: Log) -> None:
-        """Move the watermark, catch up whenever behind; until cancelled."""
+        """Publish, move the watermark, catch up whenever behind; until cancelled."""
         self._mark = self._saved = await asyncio.to_thread(self._load)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._publish_on())
+            tasks.create_task(self._settle_on(log))
+
+    async def _publish_on(self) -> None:
+        while True:
+            await self._waiting.wait()
+            await asyncio.sleep(self._publish() * _PAUSE_S)
+
+    def _publish(self) -> int:
+        """What is gathered, a message for each tenant and partition; gives how many."""
+        gathered, self._gathered = self._gathered, []
+        self._waiting.clear()
+        if not gathered:
+            return 0
+        together = _by_subject(ref for ref, _ in gathered)
+        try:
+            sent = [
+                self._bus.publish(subject, GopRefs(refs=refs), id=gops_id(refs))
+                for subject, refs in together.items()
+            ]
+        except Exception as error:  # noqa: BLE001 - edge of a task: recording needs no queue
+            if not isinstance(error, BusError):
+                self._note(f"windows are announced later: {error!r}")
+            self._behind = True  # what was sent before may still be acknowledged
+            self._unsettled -= len(gathered)
+            return 0
+        self._sent.append(_Sent(max(at for _, at in gathered), len(gathered), sent))
+        return len(sent)
+
+    async def _settle_on(self, log: Log) -> None:
         while True:
             try:
                 self._settle()
@@ -102,18 +146,21 @@ class GopFeed:
 
     def _settle(self) -> None:
         """Everything up to the watermark is acknowledged, without exception."""
-        while self._sent and self._sent[0][1].done():
-            position, future = self._sent.popleft()
-            if future.cancelled() or future.exception() is not None:
+        while self._sent and all(each.done() for each in self._sent[0].messages):
+            sent = self._sent.popleft()
+            if any(each.cancelled() or each.exception() is not None for each in sent.messages):
                 self._fall_behind()
                 return
-            self._mark = max(self._mark, position)
-            self.announced += 1
+            self._mark = max(self._mark, sent.upto)
+            self.announced += sent.windows
+            self._unsettled -= sent.windows
 
     def _fall_behind(self) -> None:
         """What is still on its way is published again out of the log; its outcome is nothing."""
         self._behind = True
         self._sent.clear()
+        self._gathered.clear()
+        self._unsettled = 0
 
     async def _catch_up(self, log: Log) -> None:
         await self._bus.wait_connected(_SEND_S)
@@ -146,15 +193,15 @@ class GopFeed:
 
     async def _send(self, batch: Sequence[tuple[GopRef, Position]]) -> None:
         oldest = now_us() - STALE_US
+        together = _by_subject(ref for ref, _ in batch if ref.start_us >= oldest)
         sending = [
-            self._bus.send(gop_subject(ref), ref, id=gop_id(ref), deadline_s=_SEND_S)
-            for ref, _ in batch
-            if ref.start_us >= oldest
+            self._bus.send(subject, GopRefs(refs=refs), id=gops_id(refs), deadline_s=_SEND_S)
+            for subject, refs in together.items()
         ]
         for outcome in await asyncio.gather(*sending, return_exceptions=True):
             if isinstance(outcome, BaseException):
                 raise outcome
-        self.announced += len(sending)
+        self.announced += sum(map(len, together.values()))
 
     def _note(self, trouble: str) -> None:
         """Say each trouble once, not each time it is met again."""
@@ -182,3 +229,11 @@ class GopFeed:
         temporary = self._file.with_suffix(".new")
         temporary.write_text(json.dumps({"sequence": mark.sequence}))
         temporary.replace(self._file)
+
+
+def _by_subject(refs: Iterable[GopRef]) -> dict[str, tuple[GopRef, ...]]:
+    """In the order they came."""
+    together: dict[str, list[GopRef]] = {}
+    for ref in refs:
+        together.setdefault(gop_subject(ref), []).append(ref)
+    return {subject: tuple(each) for subject, each in together.items()}
