@@ -34,6 +34,8 @@ class Camera:
     last_look_us: int
     last_catch_up_us: int = 0
     gate: RateGate = field(default_factory=RateGate)
+    onsets: RateGate = field(default_factory=RateGate)
+    """The same of how windows begin: at a constant bit rate most differ from their rest."""
     active: bool = False
     """The last look saw something."""
     newest: Pending | None = None

@@ -222,6 +222,7 @@ class Scheduler:
             self._resolve_doubt(camera, look.target)
             knew = camera.gate.knows
             camera.gate.answered(quiet=not camera.active)
+            camera.onsets.answered(quiet=not camera.active)
             if camera.gate.knows and not knew:
                 self._judge(camera)
             camera.found_in = look.target if found else None
@@ -340,10 +341,13 @@ class Scheduler:
     def _stir(self, camera: Camera, ref: GopRef) -> None:
         """The window that waits does not wait for its camera's least rate if it is busy itself."""
         newest = camera.newest
+        stands_out = camera.onsets.busy(ref.onset, self.gate_level)
+        if not camera.onsets.knows:
+            stands_out = camera.gate.stands_out(ref.onset, self.gate_level)
         # What is remarkable is busy, too.
         if newest is None or newest.start_us != ref.start_us or newest.remarkable:
             return
-        if camera.gate.stands_out(ref.onset, self.gate_level):
+        if stands_out:
             newest.busy = newest.remarkable = True
             self._enqueue(camera)
 
@@ -436,6 +440,7 @@ class Scheduler:
             self._note_missed(False)
         camera.last_look_us = now_us
         camera.gate.asked()
+        camera.onsets.asked()
         look = self._hand_out(camera, Lane.FRESH, target, before if deepen else None)
         if alone:
             self._even_out(Lane.FRESH)

@@ -19,6 +19,7 @@ from kilocam.fleet.values import DEFAULT_TENANT, Assignment, CameraInput, FleetE
 
 _log = logging.getLogger(__name__)
 _REBUILD_BATCH = 500
+_Opened = tuple[tuple[object, ...], Assignment]
 CONFIG = "configuration file"
 """The actor of what the configuration file declares."""
 
@@ -47,6 +48,9 @@ class FleetControl:
         self._control = control
         self._fleet = fleet
         self._states = CameraStates(Seal(keyring))
+        self._opened: dict[CameraKey, _Opened] = {}
+        """Of the last assignments, each with the row it was made of: they are asked for again and
+        again, and to unseal a thousand takes a while."""
 
     async def apply_declared(self, cameras: Sequence[CameraSettings]) -> Declared:
         """Makes the declared cameras of all tenants those of the configuration file.
@@ -68,15 +72,23 @@ class FleetControl:
         """What recorders are to record, with credentials."""
         cameras: list[Assignment] = []
         sealed: list[CameraKey] = []
+        opened: dict[CameraKey, _Opened] = {}
         for place in await self._places():
             async with self._everything(place) as transaction:
                 rows = await transaction.fetch(sql("enabled_cameras"))
             for row in rows:
+                key, stored = CameraKey(row["tenant"], row["id"]), tuple(row.values())
+                known, assignment = self._opened.get(key, ((), None))
                 try:
-                    cameras.append(self._states.assignment(row))
+                    if assignment is None or known != stored:
+                        assignment = self._states.assignment(row)
                 except Unsealable as error:
                     _log.warning("%s", error)
-                    sealed.append(CameraKey(row["tenant"], row["id"]))
+                    sealed.append(key)
+                else:
+                    opened[key] = stored, assignment
+                    cameras.append(assignment)
+        self._opened = opened
         return Assignments(cameras=tuple(cameras), sealed=tuple(sealed))
 
     async def rebuild(self) -> int:
