@@ -99,16 +99,21 @@ def _stored(mean: Cells, noise: Cells, at_us: int) -> Background:
 
 def _fit(mean: Cells, now: Cells) -> Cells:
     """The background in the light of this picture: gain and offset by trimmed least squares."""
-    fitted = mean + (_median(now) - _median(mean))
+    middle = _median(mean)
+    x, y = mean - middle, now - middle
+    fitted: Cells = x + _median(y)
     for _ in range(2):
-        off = np.abs(now - fitted)
-        inside = off <= max(_median(off) * 3, 2.0)
-        x, y = mean[inside], now[inside]
-        spread = float(x.var())
-        gain = float(((x - x.mean()) * (y - y.mean())).mean()) / spread if spread > 4 else 1.0
-        gain = min(max(gain, 0.4), 2.5)
-        fitted = (gain * (mean - x.mean()) + y.mean()).astype(np.float32)
-    return fitted
+        off = np.abs(y - fitted)
+        inside = (off <= max(_median(off) * 3, 2.0)).astype(np.float32)
+        # Sums as inner products: a tenth of the time that picking the cells takes.
+        many = float(inside.sum())
+        chosen = x * inside
+        x_mean, y_mean = float(chosen.sum()) / many, float(np.vdot(inside, y)) / many
+        spread = float(np.vdot(chosen, x)) / many - x_mean * x_mean
+        gain = float(np.vdot(chosen, y)) / many - x_mean * y_mean
+        gain = min(max(gain / spread, 0.4), 2.5) if spread > 4 else 1.0
+        fitted = x * np.float32(gain) + np.float32(y_mean - gain * x_mean)
+    return fitted + np.float32(middle)
 
 
 def _median(cells: Cells) -> float:
@@ -119,6 +124,8 @@ def _median(cells: Cells) -> float:
 
 def _solid(mask: Mask) -> Mask:
     """Only cells whose neighbours differ too: noise is speckled, things are not."""
+    if np.count_nonzero(mask) < NEIGHBOURS:
+        return np.zeros_like(mask)
     padded = np.pad(mask, 1).astype(np.uint8)
     height, width = mask.shape
     around = sum(

@@ -31,7 +31,7 @@ from kilocam.bus import Position
 from kilocam.core import CameraKey, GopRef
 
 WINDOW_US = 2_000_000
-QUIET_US = 3_000_000
+QUIET_US = 7_000_000
 """A quiet camera that is due is as overdue as a busy one that was looked at so much later ..."""
 GIVE_WAY_US = 2_500_000
 """... until it has given way so long."""
@@ -42,6 +42,7 @@ NEXT_US = 500_000
 AHEAD_US = 10_000_000
 """A window that begins so long after now, or a clock so far behind what it showed, means that the
 clock was put back."""
+YOUNG_US = 10_000_000
 LEAST_BACKLOG = 4
 """Windows per camera that may wait even when the lane's share reaches none."""
 MOST_BACKLOG = 200_000
@@ -62,6 +63,9 @@ class SchedulerOptions:
     look_every_us: int = 6_000_000
     """A quiet camera's least rate; leaves 4 s to keep the promise of one look in 10 s."""
     catch_up_share: float = 0.2
+    """Of workers' time ..."""
+    pressed_share: float = 0.05
+    """... and where there is too little of it for what is new."""
     audit_every: int = 500
     """Of windows passed over as quiet about one in so many is looked at all the same."""
     max_age_us: int = 3_600_000_000
@@ -297,7 +301,9 @@ class Scheduler:
         camera.newest = camera.last_offered = pending
         if newest is None:
             return
-        self._note_missed(newest.busy or camera.active)
+        young = now_us - newest.start_us <= YOUNG_US  # what is read after an outage is not
+        if young and (newest.busy or camera.active):
+            self._note(missed=True)
         # What `pending` tells of complexity is about the packets of the window before it.
         newest.complexity += pending.complexity
         if newest.remarkable or pending.remarkable or camera.active:
@@ -307,7 +313,8 @@ class Scheduler:
         else:
             self._pass_over(camera, newest)
 
-    def _note_missed(self, missed: bool) -> None:
+    def _note(self, *, missed: bool) -> None:
+        """Whether anybody looked at a window that was called busy while it was the newest."""
         self._missed += MISSED_WEIGHT * (missed - self._missed)
 
     def _judge(self, camera: Camera) -> None:
@@ -424,8 +431,12 @@ class Scheduler:
         while camera.backlog and now_us - camera.backlog[0].start_us > self._options.max_age_us:
             self._skip(camera, camera.backlog.pop(0), SkipReason.TOO_OLD)
 
+    @property
+    def _share(self) -> float:
+        return self._options.pressed_share if self.pressed else self._options.catch_up_share
+
     def _catch_up_is_due(self) -> bool:
-        share = self._options.catch_up_share
+        share = self._share
         return self._spent[Lane.CATCH_UP] * (1 - share) < self._spent[Lane.FRESH] * share
 
     def _take_fresh(self, camera: Camera, now_us: int, *, alone: bool) -> Look:
@@ -437,7 +448,7 @@ class Scheduler:
         deepen = near and late_us <= self._options.deepen_within_us and not self.pressed
         camera.found_in = None
         if target.busy or camera.active:
-            self._note_missed(False)
+            self._note(missed=False)
         camera.last_look_us = now_us
         camera.gate.asked()
         camera.onsets.asked()
@@ -475,7 +486,7 @@ class Scheduler:
 
     def _even_out(self, busy: Lane) -> None:
         """The other lane has no work: it saves nothing up."""
-        share = self._options.catch_up_share
+        share = self._share
         if busy is Lane.FRESH:
             owed = self._spent[busy] * share / (1 - share)
             self._spent[Lane.CATCH_UP] = max(self._spent[Lane.CATCH_UP], owed)

@@ -3,6 +3,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
+from kilocam.analyse.gate import LEAST_LEVEL, MOST_LEVEL
 from kilocam.analyse.results import SkipReason
 from kilocam.analyse.scheduler import LEAST_BACKLOG, Scheduler, SchedulerOptions
 from kilocam.analyse.windows import Lane, Learnt, Look
@@ -46,8 +47,9 @@ class Desk:
         audit_every: int = 1 << 40,
     ) -> None:
         options = SchedulerOptions(
-            lookers=1, weight=weight, catch_up_share=share, audit_every=audit_every
-        )
+            lookers=1, weight=weight, catch_up_share=share, pressed_share=share / 2,
+            audit_every=audit_every,
+        )  # fmt: skip
         self.scheduler = Scheduler(options, learnt)
         self.now = 0.0
         self.positions = 0
@@ -79,6 +81,14 @@ class Desk:
         look = self.must_take()
         self.settle(look, found=found)
         return look.key.camera, (look.target.start_us - T0) / S
+
+    def look_until_fresh(self) -> list[Lane]:
+        lanes = []
+        while Lane.FRESH not in lanes:
+            look = self.must_take()
+            lanes.append(look.lane)
+            self.settle(look)
+        return lanes
 
     def drain(self) -> list[float]:
         """Starts of all windows that are due now."""
@@ -306,15 +316,73 @@ def test_a_window_ends_where_the_next_begins() -> None:
 
 def test_catching_up_gets_its_share_of_the_time_and_no_more() -> None:
     desk = Desk(share=0.25)
+    for start in range(1000):
+        desk.offer("e", start - 2000)
     lanes = []
+    for turn in range(400):
+        desk.now = float(turn)
+        desk.offer("a", turn)
+        lanes += desk.look_until_fresh()
+    assert 0.23 < lanes.count(Lane.CATCH_UP) / len(lanes) < 0.27
+
+
+def test_where_too_little_is_looked_at_only_key_frames_are_and_less_is_caught_up() -> None:
+    desk = Desk(share=0.25)
+    lanes = []
+    assert not desk.scheduler.pressed
     for turn in range(400):
         desk.now = float(turn)
         for camera in "abcd":
             desk.offer(camera, turn)
         look = desk.must_take()
         lanes.append(look.lane)
-        desk.settle(look)
-    assert 0.23 < lanes.count(Lane.CATCH_UP) / len(lanes) < 0.27
+        assert look.before is None or turn < 100
+        desk.settle(look, found=True)
+    assert desk.scheduler.pressed
+    assert desk.scheduler.gate_level == MOST_LEVEL
+    assert 0.10 < lanes[100:].count(Lane.CATCH_UP) / 300 < 0.15
+
+    for turn in range(400, 1000):  # one camera is left
+        desk.now = float(turn)
+        desk.offer("a", turn)
+        desk.look_until_fresh()
+    assert not desk.scheduler.pressed
+    assert desk.scheduler.gate_level < MOST_LEVEL
+
+
+def test_what_was_read_late_is_not_what_nobody_had_time_for() -> None:
+    desk = Desk()
+    desk.now = 2000
+    for start in range(0, 1900, 2):
+        desk.offer("a", start)
+    assert not desk.scheduler.pressed
+    assert desk.scheduler.gate_level == LEAST_LEVEL
+
+
+def test_once_looks_say_what_is_quiet_what_waited_for_that_is_passed_over() -> None:
+    desk = Desk(share=1e-6)
+    for turn, start in enumerate(range(0, 40, 2)):
+        desk.now = float(start)
+        desk.offer("a", start, complexity=900.0 if start == 6 else 100.0)
+        if turn in (0, 8):
+            assert desk.look() == ("a", start)
+    # 4 and 6 stand out: what the packets say of a window is told with the next.
+    assert sorted(desk.drain()) == [4, 6, 38]
+    reasons = {reason for _, reason in desk.skipped()}
+    assert reasons == {SkipReason.QUIET}
+
+
+def test_where_every_window_begins_busily_beginnings_are_compared_with_each_other() -> None:
+    desk = Desk()
+    for start in range(0, 96, 2):
+        desk.now = float(start)
+        desk.offer("a", start, complexity=100.0)
+        desk.offer("a", start, complexity=100.0, onset=200.0)
+        if start % 10 == 0:
+            desk.drain()
+    assert desk.take() is None
+    desk.offer("a", 94, complexity=100.0, onset=300.0)
+    assert desk.look() == ("a", 94)
 
 
 def test_a_lane_that_was_idle_has_saved_nothing_up() -> None:
@@ -325,6 +393,7 @@ def test_a_lane_that_was_idle_has_saved_nothing_up() -> None:
         assert desk.look() == ("a", turn)
     for start in range(0, 100, 2):
         desk.offer("b", start)
+    assert not desk.scheduler.pressed
     lanes = []
     for turn in range(20):
         desk.now = 300.0 + turn
