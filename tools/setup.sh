@@ -7,7 +7,7 @@ setup() {
   lock="requirements/$1.txt"
   stamp=".venv/.kilocam-$1"
   # The page is built when Kilocam is installed: a newer page is a reason to install it again.
-  want=$( (cat "$lock" pyproject.toml hatch_build.py tools/*.py
+  want=$( (cat "$lock" pyproject.toml hatch_build.py tools/*.py tools/*.json
     find src/kilocam/web/page -name node_modules -prune -o -type f -print | sort | xargs cat) | sha256sum)
   [ "$(cat "$stamp" 2>/dev/null || true)" = "$want" ] && return 0
   python="${KILOCAM_PYTHON:-python3}"

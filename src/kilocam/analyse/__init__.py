@@ -22,6 +22,7 @@ from kilocam.analyse.errors import (
 from kilocam.analyse.listening import Listening, ListeningOptions
 from kilocam.analyse.models import (
     DETECTOR,
+    DETECTOR_32,
     LISTENER,
     READER,
     Manifest,
@@ -75,6 +76,7 @@ from kilocam.analyse.windows import Counts, Learnt
 __all__ = [
     "BUCKET",
     "DETECTOR",
+    "DETECTOR_32",
     "KINDS",
     "LEASES",
     "LISTENER",

@@ -14,7 +14,9 @@ from pathlib import Path
 
 from kilocam.analyse.errors import ModelError
 
-DETECTOR = "ssdlite-mobilenet-v2"
+DETECTOR = "ssdlite-mobilenet-v2-int8"
+DETECTOR_32 = "ssdlite-mobilenet-v2"
+"""The same network with 32 bits instead of 8, which the default is made of; not used itself."""
 READER = "ppocr-v6-small"
 LISTENER = "whisper-tiny-en"
 BUILT_IN = "ssdlite"

