@@ -130,4 +130,5 @@ def rounded(weights: Floats, most: int) -> Floats:
         off = round(math.fsum(errors.tolist()))  # the same in whatever order it is added
         sign = int(np.sign(off))
         row[np.argsort(-sign * errors, kind="stable")[: abs(off)]] += sign
-    return (whole * steps).astype(np.float32).reshape(weights.shape)
+    scaled: Floats = (whole * steps).astype(np.float32)
+    return scaled.reshape(weights.shape)
