@@ -164,8 +164,9 @@ class Scheduler:
             camera = self._cameras[key] = self._admit(key, now_us)
         if ref.start_us in camera.starts or ref.start_us in camera.settled:
             return False
-        busy = camera.gate.busy(ref.complexity, self.gate_level)
-        remarkable = camera.gate.remarkable(ref.complexity, self.gate_level)
+        level, gate = self.gate_level, camera.gate
+        busy = gate.busy(ref.complexity, level)
+        remarkable = gate.remarkable(ref.complexity, level)
         end_us = ref.start_us + WINDOW_US
         pending = Pending(
             ref.start_us, ref.gop_us, position, busy, remarkable, end_us, (ref.complexity,)

@@ -71,8 +71,9 @@ class _Coded:
 class StoredPictures:
     """A `PictureSource` over H.264 and H.265 as the log keeps it."""
 
-    def __init__(self) -> None:
-        self._key_frames = KeyFrameDecoder()
+    def __init__(self, *, deblocking: bool = True) -> None:
+        """Without `deblocking` a key frame alone is decoded faster: its blocks show."""
+        self._key_frames = KeyFrameDecoder(deblocking=deblocking)
 
     def __call__(self, footage: Footage, from_us: int) -> Iterator[StoredPicture]:
         """Pictures shown from `from_us` on, in the order shown.

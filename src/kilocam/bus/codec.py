@@ -11,6 +11,7 @@ import json
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum, Flag
 
@@ -237,6 +238,9 @@ def _dataclass_reader(kind: type) -> _Convert:
 
     def read(value: object) -> object:
         given = _object(kind, value)
+        # Nearly all values are right: which field is wrong is found out when one is.
+        with suppress(KeyError, ValueError, TypeError, ArithmeticError, Unreadable):
+            return kind(**{name: readers[name](item) for name, item in given.items()})
         if unknown := given.keys() - readers.keys():
             raise Unreadable(f"{kind.__name__} has no {', '.join(sorted(unknown))}")
         if missing := required - given.keys():

@@ -105,9 +105,13 @@ def _encode_jpeg(frame: VideoFrame, width: int, height: int, quality: int) -> by
 
 
 class KeyFrameDecoder:
-    """Decodes single key frames with decoders that are kept: a fifth cheaper than fresh ones."""
+    """Decodes single key frames with decoders that are kept: a fifth cheaper than fresh ones.
 
-    def __init__(self) -> None:
+    Without `deblocking` they take an eighth less, and show the edges of blocks.
+    """
+
+    def __init__(self, *, deblocking: bool = True) -> None:
+        self._deblocking = deblocking
         self._contexts: dict[PictureFormat, VideoCodecContext] = {}
 
     def decode(self, sample: Sample, entry: PictureFormat) -> DecodedPicture:
@@ -116,7 +120,7 @@ class KeyFrameDecoder:
         Raises:
             DecodeError: there is none in it; the next call starts with a fresh decoder.
         """
-        context = self._contexts.pop(entry, None) or _decoder(entry)
+        context = self._contexts.pop(entry, None) or _decoder(entry, deblocking=self._deblocking)
         try:
             frames = [*context.decode(_packet(sample)), *context.decode(None)]
             context.flush_buffers()
@@ -195,11 +199,13 @@ def _sar(context: VideoCodecContext, entry: PictureFormat) -> tuple[int, int]:
     return (ratio.numerator, ratio.denominator) if ratio else (1, 1)
 
 
-def _decoder(entry: PictureFormat) -> VideoCodecContext:
+def _decoder(entry: PictureFormat, *, deblocking: bool = True) -> VideoCodecContext:
     name = "h264" if isinstance(entry, VideoFormat) else "hevc"
     context = av.CodecContext.create(name, "r")
     assert isinstance(context, VideoCodecContext)
     context.extradata = entry.config
+    if not deblocking:
+        context.options = {"skip_loop_filter": "all"}
     context.thread_count = 1  # many decoders side by side; threads only cost latency
     return context
 

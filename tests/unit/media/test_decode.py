@@ -31,6 +31,22 @@ def test_a_kept_decoder_gives_each_key_frame(plain: Footage, larger: Footage) ->
         assert [read_frame_number(p) for p in pictures] == numbers
 
 
+def test_without_deblocking_a_picture_is_another_and_nearly_the_same(plain: Footage) -> None:
+    first = plain.samples[0]
+    smooth = KeyFrameDecoder().decode(first, plain.format).rgb().astype(int)
+    blocky = KeyFrameDecoder(deblocking=False).decode(first, plain.format).rgb().astype(int)
+    assert 0 < np.abs(smooth - blocky).mean() < 4
+
+
+def test_decoders_are_kept_for_a_few_formats(plain: Footage, larger: Footage) -> None:
+    decoder = KeyFrameDecoder()
+    many = [replace(plain.format, sar=(n, n)) for n in range(1, 9)]
+    for form in (*many, larger.format, *many):
+        footage = larger if form is larger.format else plain
+        assert read_frame_number(decoder.decode(footage.samples[0], form).rgb()) == 0
+    assert len(decoder._contexts) == 4
+
+
 def test_a_broken_key_frame_does_not_spoil_the_next(plain: Footage) -> None:
     decoder = KeyFrameDecoder()
     broken = replace(plain.samples[0], data=b"\x00\x00\x00\x04\x65\xff\xff\xff")
