@@ -74,6 +74,10 @@ class AnalystStatus:
     windows: Counter[str]
     """`offered`, `looked`, `pending`, and `skipped_...` by reason."""
     stages: Mapping[str, StageCount]
+    gate_level: float
+    """Share of quiet windows that the gates call quiet: the more, the less time there is."""
+    pressed: bool
+    """There is time for key frames only."""
     deepened: int
     """Windows of which the whole was looked at after their key frame."""
     troubles: Mapping[str, int]
@@ -129,6 +133,8 @@ class Analyst:
             cameras=self._scheduler.cameras,
             windows=self._scheduler.totals,
             stages=dict(self._keeper.stages),
+            gate_level=self._scheduler.gate_level,
+            pressed=self._scheduler.pressed,
             deepened=self._keeper.deepened,
             troubles=dict(self._patience.troubles),
         )

@@ -43,6 +43,7 @@ AHEAD_US = 10_000_000
 """A window that begins so long after now, or a clock so far behind what it showed, means that the
 clock was put back."""
 YOUNG_US = 10_000_000
+"""A window older than this when its successor is heard of was not there to be looked at."""
 LEAST_BACKLOG = 4
 """Windows per camera that may wait even when the lane's share reaches none."""
 MOST_BACKLOG = 200_000
@@ -302,7 +303,7 @@ class Scheduler:
         camera.newest = camera.last_offered = pending
         if newest is None:
             return
-        young = now_us - newest.start_us <= YOUNG_US  # what is read after an outage is not
+        young = now_us - newest.start_us <= YOUNG_US
         if young and (newest.busy or camera.active):
             self._note(missed=True)
         # What `pending` tells of complexity is about the packets of the window before it.

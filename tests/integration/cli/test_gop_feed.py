@@ -156,6 +156,35 @@ async def test_a_log_that_cannot_be_read_ends_nothing(
         await asyncio.to_thread(recording.writer.close)
 
 
+@pytest.mark.asyncio
+async def test_windows_that_begin_together_travel_together(tmp_path: Path, server: Server) -> None:
+    await asyncio.to_thread(server.start)
+    async with Bus(server.target, SCHEMAS, name=RECORDER) as bus:
+        recording = Recording(tmp_path, bus)
+        await bus.wait_connected(20)
+        running = asyncio.create_task(recording.feed.run(recording.writer))
+        async with asyncio.timeout(60):
+            while recording.feed.behind:
+                await asyncio.sleep(0.05)
+            for _ in range(50):
+                recording.window()
+            while recording.feed.announced < 50:
+                await asyncio.sleep(0.05)
+            messages: list[GopRefs] = []
+            async for delivered in bus.read(GOPS, "gops.>"):
+                assert isinstance(delivered.value, GopRefs)
+                messages.append(delivered.value)
+                if not delivered.pending:
+                    break
+        assert [ref.start_us for each in messages for ref in each.refs] == recording.windows
+        assert len(messages) == 1
+        assert delivered.subject == f"gops.{GATE.partition}.{GATE.tenant}"
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running
+        await asyncio.to_thread(recording.writer.close)
+
+
 def test_the_same_windows_have_one_id_however_often_they_are_announced() -> None:
     values: Mapping[str, object] = {
         "tenant": GATE.tenant, "camera": GATE.camera, "session": 1, "epoch": 3, "start_us": 5,

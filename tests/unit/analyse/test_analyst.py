@@ -29,7 +29,7 @@ class Queue:
     """A `WindowSource`: what was offered stays, and is read from any position."""
 
     def __init__(self) -> None:
-        self.offered: list[tuple[GopRef, Position]] = []
+        self.offered: list[tuple[tuple[GopRef, ...], Position]] = []
         self.changes: asyncio.Queue[LeaseChange] = asyncio.Queue()
         self.released: list[int] = []
         self.more = asyncio.Event()
@@ -53,9 +53,15 @@ class Queue:
             tenant=tenant, camera=camera, session=1, epoch=1, start_us=start, gop_us=start,
             complexity=0.0, onset=0.0, bytes_before=0, codec=codec, durable=False,
         )  # fmt: skip
-        self.offered.append((ref, Position(1, number)))
+        self.offered.append(((ref,), Position(1, number)))
         self.more.set()
         return start
+
+    def together(self, many: int) -> None:
+        """The last messages become one, at the position of the last."""
+        refs = tuple(ref for each, _ in self.offered[-many:] for ref in each)
+        self.offered = [*self.offered[:-many], *([((), Position(0, 0))] * (many - 1))]
+        self.offered.append((refs, Position(1, len(self.offered) + 1)))
 
     async def next(self) -> LeaseChange:
         return await self.changes.get()
@@ -72,10 +78,10 @@ class Queue:
         told = after.sequence if after else 0
         try:
             while True:
-                for ref, position in self.offered[told:]:
-                    told = position.sequence
-                    if CameraKey(ref.tenant, ref.camera).partition == partition:
-                        yield (ref,), position
+                for refs, position in self.offered[told:]:
+                    told += 1
+                    if refs and CameraKey(refs[0].tenant, refs[0].camera).partition == partition:
+                        yield refs, position
                 self.more.clear()
                 await self.more.wait()
         finally:
@@ -428,13 +434,13 @@ async def test_a_key_frame_too_far_back_is_skipped_without_reading_anything() ->
     async with _running() as stage:
         stage.grant()
         start = stage.queue.offer()
-        ref, position = stage.queue.offered[0]
+        (ref,), position = stage.queue.offered[0]
         far = GopRef(
             tenant=ref.tenant, camera=ref.camera, session=1, epoch=1, start_us=start,
             gop_us=start - 31 * S, complexity=0, onset=0, bytes_before=0, codec="h264",
             durable=False,
         )  # fmt: skip
-        stage.queue.offered[0] = (far, position)
+        stage.queue.offered[0] = ((far,), position)
         await stage.until(lambda: stage.book.positions == {HOME: Position(1, 1)})
         assert stage.book.skipped == {("gate", start): SkipReason.UNREADABLE}
         assert stage.shelf.asked == []
@@ -538,6 +544,23 @@ async def test_what_waits_to_be_noted_is_noted_before_its_partition_is_given_bac
         await stage.until(lambda: stage.queue.released == [HOME])
         assert stage.book.starts == [start]
         assert stage.book.positions == {HOME: Position(1, 1)}
+
+
+async def test_windows_told_together_are_settled_with_the_last_of_them() -> None:
+    names = (f"cam{number}" for number in range(10_000))
+    beside = [name for name in names if CameraKey("default", name).partition == HOME]
+    async with _running() as stage:
+        stage.book.objection[beside[0]] = NotYet("its day has no place yet")
+        starts = [stage.queue.offer(camera, codec="jpeg") for camera in beside[:3]]
+        stage.queue.together(3)
+        stage.grant()
+        await stage.until(lambda: len(stage.book.skipped) == 2)
+        await asyncio.sleep(0.05)  # many checkpoints
+        assert stage.book.positions.get(HOME, Position(1, 0)) < Position(1, 3)
+
+        del stage.book.objection[beside[0]]
+        await stage.until(lambda: stage.book.positions == {HOME: Position(1, 3)})
+        assert {start for _, start in stage.book.skipped} == set(starts)
 
 
 async def test_what_a_tenant_away_saw_nothing_in_is_noted_later_and_holds_up_no_other() -> None:

@@ -221,6 +221,8 @@ async def _report(
         says = (
             f"looking at {status.cameras} cameras" if bus.connected else f"waiting: {bus.problem}"
         )
+        if status.pressed:
+            says += ", by key frames only: there is too little time for more"
         says = "; ".join([says, *(each.problem for each in beside if each.problem)])
         child.report(
             says,
@@ -267,6 +269,14 @@ def _show_metrics(child: Child, analyst: Analyst, pool: LookPool, windows: Windo
         "bounds, 95 % sure.",
         ("bound",),
         missed,
+    )
+    metrics.watch_gauge(
+        "gate_level",
+        "Share of quiet windows that the gates call quiet: the more, the less time there is.",
+        lambda: analyst.status().gate_level,
+    )
+    metrics.watch_gauge(
+        "pressed", "1 while there is time for key frames only.", lambda: analyst.status().pressed
     )
     metrics.watch_counters("troubles", "What had to be tried again.", ("what",), troubles)
     metrics.watch_counter(
