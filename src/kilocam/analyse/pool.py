@@ -219,12 +219,13 @@ class _Worker:
     async def stop(self, grace_s: float) -> None:
         """Close its input, wait a little, kill it; the process is gone when this returns."""
         self._input.close()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(grace_s):
-                await self._process.wait()
+        exited = asyncio.create_task(self._process.wait())
+        # Not `asyncio.timeout`: in a task that was cancelled, as one is that gives up a look, that
+        # of Python before 3.11.4 ends with the cancellation, and nobody would kill.
+        await asyncio.wait([exited], timeout=grace_s)
         if self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 self._process.kill()
-            await self._process.wait()
+        await exited
         with contextlib.suppress(*_GONE):
             await self._input.wait_closed()

@@ -179,6 +179,18 @@ async def test_a_look_that_is_cancelled_frees_its_place(tmp_path: Path) -> None:
 
 
 @pytest.mark.asyncio
+async def test_a_look_whose_task_is_cancelled_leaves_no_worker_behind(tmp_path: Path) -> None:
+    async with _pool(tmp_path) as pool:
+        pid = await _pid(pool)
+        looking = asyncio.create_task(_pid(pool, "hang"))
+        await asyncio.sleep(0.1)
+        looking.cancel()
+        await asyncio.wait([looking])
+        assert looking.cancelled()
+        assert _gone(pid)
+
+
+@pytest.mark.asyncio
 async def test_a_missing_model_is_told_when_the_pool_starts() -> None:
     command = (sys.executable, str(FAULTY), "no-model")
     with pytest.raises(ModelError, match=r"model eye: it is not there; run tools/models\.py"):
