@@ -64,7 +64,7 @@ class Result(Run):
     appear_s: dict[str, float] = field(default_factory=dict)
     percent_of_core: dict[str, float] = field(default_factory=dict)
     stage_percent: dict[str, float] = field(default_factory=dict)
-    """Of a core, by stages of the cascade, in time that passed, not of processors."""
+    """Of a core, by stages of the cascade."""
     machine_percent: float = 0.0
     """Of a core, by everything that ran."""
 

@@ -327,7 +327,7 @@ class Scheduler:
             if pending.unjudged and not stands_out:
                 self._pass_over(camera, pending)
             else:
-                insort(camera.backlog, pending, key=lambda each: each.start_us)
+                camera.backlog.append(pending)
 
     def _resolve_doubt(self, camera: Camera, seen: Pending) -> None:
         """A window that stood out by its packets alone was noise if nothing is there after it."""

@@ -5,6 +5,7 @@ shared; one that failed is replaced.
 """
 
 import threading
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from typing import TypeAlias
@@ -33,7 +34,7 @@ class _Scalers(threading.local):
     """Of each thread, one for each pixel format: to set one up takes longer than to use it."""
 
     def __init__(self) -> None:
-        self.by_format: dict[str, VideoReformatter] = {}
+        self.by_format = defaultdict[str, VideoReformatter](VideoReformatter)
 
 
 _scalers = _Scalers()
@@ -76,8 +77,7 @@ class DecodedPicture:
 
     def _pixels(self, form: str, width: int | None, height: int | None) -> Pixels:
         shown = self.display_size
-        scaler = _scalers.by_format.setdefault(form, VideoReformatter())
-        frame = scaler.reformat(
+        frame = _scalers.by_format[form].reformat(
             self._frame, width or shown[0], height or shown[1], form, interpolation="AREA"
         )
         return np.asarray(frame.to_ndarray(), dtype=np.uint8)

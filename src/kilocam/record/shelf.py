@@ -155,6 +155,7 @@ class Shelf:
 
     def contents(self, listed: Listed, key: CameraKey) -> tuple[int, list[Entry]]:
         """Epoch of a file and all its entries of a camera; none when it is gone."""
+        listed = self._current(listed)
         if not listed.name.sealed:
             scanned = self.scan(listed)
             return (scanned.epoch, scanned.tally.entries(key)) if scanned else (0, [])
@@ -249,15 +250,23 @@ class Shelf:
 
     def find(self, identity: Identity) -> Path | None:
         """Where a file is now: it may have been sealed, and so renamed, since it was listed."""
+        found = self._find(identity)
+        return None if found is None else found.path
+
+    def _find(self, identity: Identity) -> Listed | None:
         with self._lock:
             self._stamps.clear()
-        for listed in self.files():
-            if listed.identity == identity:
-                return listed.path
-        return None
+        return next((listed for listed in self.files() if listed.identity == identity), None)
+
+    def _current(self, listed: Listed) -> Listed:
+        """As a file is named now: one sealed since it was listed needs no scan, it has an index."""
+        if listed.name.sealed or listed.path.exists():
+            return listed
+        return self._find(listed.identity) or listed
 
     def keys_of(self, listed: Listed) -> list[CameraKey]:
         """Cameras in a file."""
+        listed = self._current(listed)
         if not listed.name.sealed:
             scanned = self.scan(listed)
             return scanned.tally.keys() if scanned else []
@@ -305,22 +314,17 @@ class Shelf:
         for listed in active:
             known: LiveFile | None = live.get(listed.path.name)
             if known is not None:
-                path, epoch, entries = listed.path, known.epoch, list(known.entries)
+                epoch, entries = known.epoch, list(known.entries)
             else:
-                path, epoch, entries = self._unanswered(listed, key)
+                epoch, entries = self.contents(listed, key)
             if entries:
                 yield Holding(
-                    key=key, path=path, identity=listed.identity, epoch=epoch, entries=entries
+                    key=key,
+                    path=listed.path,
+                    identity=listed.identity,
+                    epoch=epoch,
+                    entries=entries,
                 )
-
-    def _unanswered(self, listed: Listed, key: CameraKey) -> tuple[Path, int, list[Entry]]:
-        """What a file listed as active holds, of which no recorder says that it writes it."""
-        if not listed.path.exists():  # most were sealed since, and their index tells cheaply
-            now = next((f for f in self.files() if f.identity == listed.identity), None)
-            if now is None:
-                return listed.path, 0, []
-            listed = now
-        return listed.path, *self.contents(listed, key)
 
     def scan(self, listed: Listed) -> ActiveScan | None:
         """The index of an active file by scanning what is new; None when it is gone."""

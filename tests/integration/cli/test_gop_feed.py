@@ -1,8 +1,8 @@
 """Every window of the log reaches the queue, whatever the queue does meanwhile."""
 
 import asyncio
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -42,6 +42,18 @@ class Recording:
         self.writer.append(piece(wall_us=self.at, keyed=True))
         self.windows.append(self.at)
 
+    @asynccontextmanager
+    async def fed(self) -> AsyncIterator[asyncio.Task[None]]:
+        """The feed runs meanwhile; the log is closed after it."""
+        running = asyncio.create_task(self.feed.run(self.writer))
+        try:
+            yield running
+        finally:
+            running.cancel()
+            with suppress(asyncio.CancelledError):
+                await running
+            await asyncio.to_thread(self.writer.close)
+
 
 async def announced(bus: Bus, wanted: int) -> list[int]:
     """Starts of the windows on the queue as they came, once `wanted` different ones did."""
@@ -62,31 +74,27 @@ async def test_windows_of_a_dead_queue_are_announced_when_it_is_back(
     await asyncio.to_thread(server.start)
     async with Bus(server.target, SCHEMAS, name=RECORDER) as bus:
         recording = Recording(tmp_path, bus)
-        running = asyncio.create_task(recording.feed.run(recording.writer))
-        async with asyncio.timeout(60):
-            recording.window()
-            await bus.wait_connected(20)
-            while recording.feed.behind:
-                await asyncio.sleep(0.05)
-            for _ in range(20):
+        async with recording.fed():
+            async with asyncio.timeout(60):
                 recording.window()
-            server.kill()
-            for _ in range(20):
+                await bus.wait_connected(20)
+                while recording.feed.behind:
+                    await asyncio.sleep(0.05)
+                for _ in range(20):
+                    recording.window()
+                server.kill()
+                for _ in range(20):
+                    recording.window()
+                    await asyncio.sleep(0.02)
+                while not recording.feed.behind:
+                    recording.window()
+                    await asyncio.sleep(0.1)
+                await asyncio.to_thread(server.again)
+                while recording.feed.behind:
+                    await asyncio.sleep(0.1)
                 recording.window()
-                await asyncio.sleep(0.02)
-            while not recording.feed.behind:
-                recording.window()
-                await asyncio.sleep(0.1)
-            await asyncio.to_thread(server.again)
-            while recording.feed.behind:
-                await asyncio.sleep(0.1)
-            recording.window()
-        found = await announced(bus, len(recording.windows))
-        assert sorted(set(found)) == recording.windows
-        running.cancel()
-        with suppress(asyncio.CancelledError):
-            await running
-        await asyncio.to_thread(recording.writer.close)
+            found = await announced(bus, len(recording.windows))
+            assert sorted(set(found)) == recording.windows
 
 
 @pytest.mark.asyncio
@@ -97,16 +105,12 @@ async def test_a_recorder_that_starts_without_a_queue_announces_later_what_it_re
         recording = Recording(tmp_path, bus)
         for _ in range(30):
             recording.window()
-        running = asyncio.create_task(recording.feed.run(recording.writer))
-        await asyncio.sleep(0.2)
-        assert recording.feed.behind
-        await asyncio.to_thread(server.start)
-        found = await announced(bus, len(recording.windows))
-        assert sorted(set(found)) == recording.windows
-        running.cancel()
-        with suppress(asyncio.CancelledError):
-            await running
-        await asyncio.to_thread(recording.writer.close)
+        async with recording.fed():
+            await asyncio.sleep(0.2)
+            assert recording.feed.behind
+            await asyncio.to_thread(server.start)
+            found = await announced(bus, len(recording.windows))
+            assert sorted(set(found)) == recording.windows
 
 
 @pytest.mark.asyncio
@@ -118,20 +122,16 @@ async def test_windows_that_come_while_the_log_is_read_are_announced_too(
     async with Bus(server.target, SCHEMAS, name=RECORDER) as bus:
         recording = Recording(tmp_path, bus)
         await bus.wait_connected(20)
-        running = asyncio.create_task(recording.feed.run(recording.writer))
-        async with asyncio.timeout(60):
-            for _ in range(10):
-                recording.window()
-                while recording.feed.behind:
+        async with recording.fed():
+            async with asyncio.timeout(60):
+                for _ in range(10):
                     recording.window()
-                    await asyncio.sleep(0.003)
-                recording.feed._fall_behind()
-        found = await announced(bus, len(recording.windows))
-        assert sorted(set(found)) == recording.windows
-        running.cancel()
-        with suppress(asyncio.CancelledError):
-            await running
-        await asyncio.to_thread(recording.writer.close)
+                    while recording.feed.behind:
+                        recording.window()
+                        await asyncio.sleep(0.003)
+                    recording.feed._fall_behind()
+            found = await announced(bus, len(recording.windows))
+            assert sorted(set(found)) == recording.windows
 
 
 @pytest.mark.asyncio
@@ -143,17 +143,13 @@ async def test_a_log_that_cannot_be_read_ends_nothing(
         recording = Recording(tmp_path, bus)
         recording.window()
         recording.feed._paths = [tmp_path / "footage" / "log-version"]  # a file, not a directory
-        running = asyncio.create_task(recording.feed.run(recording.writer))
-        async with asyncio.timeout(60):
-            while "windows are announced later" not in caplog.text:
-                await asyncio.sleep(0.05)
-        assert not running.done()
-        recording.feed._paths = recording.paths
-        assert sorted(set(await announced(bus, 1))) == recording.windows
-        running.cancel()
-        with suppress(asyncio.CancelledError):
-            await running
-        await asyncio.to_thread(recording.writer.close)
+        async with recording.fed() as running:
+            async with asyncio.timeout(60):
+                while "windows are announced later" not in caplog.text:
+                    await asyncio.sleep(0.05)
+            assert not running.done()
+            recording.feed._paths = recording.paths
+            assert sorted(set(await announced(bus, 1))) == recording.windows
 
 
 @pytest.mark.asyncio
@@ -162,27 +158,23 @@ async def test_windows_that_begin_together_travel_together(tmp_path: Path, serve
     async with Bus(server.target, SCHEMAS, name=RECORDER) as bus:
         recording = Recording(tmp_path, bus)
         await bus.wait_connected(20)
-        running = asyncio.create_task(recording.feed.run(recording.writer))
-        async with asyncio.timeout(60):
-            while recording.feed.behind:
-                await asyncio.sleep(0.05)
-            for _ in range(50):
-                recording.window()
-            while recording.feed.announced < 50:
-                await asyncio.sleep(0.05)
-            messages: list[GopRefs] = []
-            async for delivered in bus.read(GOPS, "gops.>"):
-                assert isinstance(delivered.value, GopRefs)
-                messages.append(delivered.value)
-                if not delivered.pending:
-                    break
-        assert [ref.start_us for each in messages for ref in each.refs] == recording.windows
-        assert len(messages) == 1
-        assert delivered.subject == f"gops.{GATE.partition}.{GATE.tenant}"
-        running.cancel()
-        with suppress(asyncio.CancelledError):
-            await running
-        await asyncio.to_thread(recording.writer.close)
+        async with recording.fed():
+            async with asyncio.timeout(60):
+                while recording.feed.behind:
+                    await asyncio.sleep(0.05)
+                for _ in range(50):
+                    recording.window()
+                while recording.feed.announced < 50:
+                    await asyncio.sleep(0.05)
+                messages: list[GopRefs] = []
+                async for delivered in bus.read(GOPS, "gops.>"):
+                    assert isinstance(delivered.value, GopRefs)
+                    messages.append(delivered.value)
+                    if not delivered.pending:
+                        break
+            assert [ref.start_us for each in messages for ref in each.refs] == recording.windows
+            assert len(messages) == 1
+            assert delivered.subject == f"gops.{GATE.partition}.{GATE.tenant}"
 
 
 def test_the_same_windows_have_one_id_however_often_they_are_announced() -> None:
