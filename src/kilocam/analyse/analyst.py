@@ -78,6 +78,8 @@ class AnalystStatus:
     """Share of quiet windows that the gates call quiet: the more, the less time there is."""
     pressed: bool
     """There is time for key frames only."""
+    lost: tuple[float, float]
+    """Bounds of the share of windows with something that moves that gates passed over lately."""
     deepened: int
     """Windows of which the whole was looked at after their key frame."""
     troubles: Mapping[str, int]
@@ -135,6 +137,7 @@ class Analyst:
             stages=dict(self._keeper.stages),
             gate_level=self._scheduler.gate_level,
             pressed=self._scheduler.pressed,
+            lost=self._scheduler.lost,
             deepened=self._keeper.deepened,
             troubles=dict(self._patience.troubles),
         )

@@ -21,7 +21,7 @@ class Queued(Enum):
     DUE = auto()
     """Quiet, and it is; gives way to busy ones."""
     URGENT = auto()
-    """Busy, or it has given way long enough."""
+    """Busy."""
 
 
 @dataclass(slots=True, eq=False)
@@ -41,6 +41,8 @@ class Camera:
     newest: Pending | None = None
     """Waits in the fresh lane."""
     last_offered: Pending | None = None
+    was_busy: bool = False
+    """So was the window before that by its packets."""
     found_in: Pending | None = None
     """The window whose key frame showed something that moves; its rest is not looked at yet."""
     backlog: list[Pending] = field(default_factory=list)

@@ -164,6 +164,7 @@ class Keeper:
             cost_us=sum(count.cost_us for count in outcome.stages.values()),
             changed=outcome.changed,
             found=outcome.found,
+            moved=outcome.stages.get("audit", StageCount()).passed > 0,
         )
         self._close(look.partition, look.target.position)
 

@@ -2,9 +2,9 @@
 
 A camera's newest window waits in the *fresh* lane, older ones in the *catch-up* lane. In the fresh
 lane the most overdue camera comes first: the one longest without a look, times its weight. A
-camera whose packets say "quiet" is held until its least rate of looks is due, and gives way to busy
-ones for some seconds more. While both lanes have work the catch-up lane gets a fixed share of the
-time; a lane without work lends its share.
+camera whose packets say "quiet" is held until its least rate of looks is due, and then gives way to
+busy ones for some seconds; one in which something begins goes before them. While both lanes have
+work the catch-up lane gets a fixed share of the time; a lane without work lends its share.
 
     offered ──▶ newest ──take──▶ in flight ──settle──▶ looked
                   │ superseded by a newer one   └─give_up─▶ skipped (unreadable, failed)
@@ -24,17 +24,19 @@ from types import MappingProxyType
 
 from kilocam.analyse.audit import drawn
 from kilocam.analyse.camera import Camera, Queued
-from kilocam.analyse.gate import LEAST_LEVEL, MOST_LEVEL, RateGate
+from kilocam.analyse.gate import RateGate
 from kilocam.analyse.results import PIPELINE, SkippedWindow, SkipReason
+from kilocam.analyse.shares import Shares
+from kilocam.analyse.strictness import Strictness
 from kilocam.analyse.windows import Counts, Lane, Learnt, Look, Pending, window_of
 from kilocam.bus import Position
 from kilocam.core import CameraKey, GopRef
 
 WINDOW_US = 2_000_000
-QUIET_US = 7_000_000
+QUIET_US = 4_000_000
 """A quiet camera that is due is as overdue as a busy one that was looked at so much later ..."""
-GIVE_WAY_US = 2_500_000
-"""... until it has given way so long."""
+NEWS_US = 4_000_000
+"""... and one in which something begins as one that was looked at so much earlier."""
 STRETCH_US = 10_000_000
 """Caught up from its beginning, so that tracks join forward."""
 NEXT_US = 500_000
@@ -49,10 +51,6 @@ LEAST_BACKLOG = 4
 MOST_BACKLOG = 200_000
 FIRST_COST_US = 50_000
 COST_WEIGHT = 0.05
-MOST_MISSED = 0.2
-"""Of windows that their packets call busy: when as many pass before anyone looks at them, only what
-is most unlike quiet is called so; at half of it there is no time for anything but key frames."""
-MISSED_WEIGHT = 0.004
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,9 +89,9 @@ class Scheduler:
         self._waiting: dict[float, list[tuple[int, CameraKey, int]]] = {}
         self._held: list[tuple[int, CameraKey, int]] = []
         self._behind: list[tuple[int, CameraKey]] = []
-        self._spent = dict.fromkeys(Lane, 0.0)
+        self._shares = Shares()
         self._cost_us = float(FIRST_COST_US)
-        self._missed = 0.0
+        self._strictness = Strictness()
         self._skipped: list[SkippedWindow] = []
         self._totals: Counter[str] = Counter()
         self._latest_us = 0
@@ -122,13 +120,18 @@ class Scheduler:
 
     @property
     def gate_level(self) -> float:
-        """Share of quiet windows that the gates call quiet: the more, the less time there is."""
-        return LEAST_LEVEL + (MOST_LEVEL - LEAST_LEVEL) * min(1.0, self._missed / MOST_MISSED)
+        """Share of quiet windows that the gates call quiet (`strictness.py`)."""
+        return self._strictness.level
+
+    @property
+    def lost(self) -> tuple[float, float]:
+        """Bounds of the share of windows with something that moves that gates passed over."""
+        return self._strictness.target.lost
 
     @property
     def pressed(self) -> bool:
-        """Too many windows pass before anyone looks: there is time for key frames only."""
-        return self._missed > MOST_MISSED / 2
+        """There is time for key frames only."""
+        return self._strictness.pressed
 
     @property
     def totals(self) -> "Counter[str]":
@@ -196,7 +199,7 @@ class Scheduler:
         fresh, behind = self._most_overdue(now_us), self._next_behind(now_us)
         if fresh is None and behind is None:
             return None
-        if behind is None or (fresh is not None and not self._catch_up_is_due()):
+        if behind is None or (fresh is not None and not self._shares.catch_up_is_due(self._share)):
             assert fresh is not None
             return self._take_fresh(fresh, now_us, alone=behind is None)
         return self._take_behind(behind, now_us, alone=fresh is None)
@@ -208,7 +211,9 @@ class Scheduler:
             return now_us
         return self._held[0][0] if self._held else None
 
-    def settle(self, look: Look, *, cost_us: int, changed: bool, found: bool) -> None:
+    def settle(
+        self, look: Look, *, cost_us: int, changed: bool, found: bool, moved: bool = False
+    ) -> None:
         """A look is done and its result kept.
 
         Args:
@@ -216,6 +221,7 @@ class Scheduler:
             cost_us: Time of one worker it took.
             changed: Something differed from the background: what comes next is worth a look.
             found: Something that moves was found: the rest of the window is worth one too.
+            moved: In a window that was audited something moved.
         """
         camera = self._return(look, cost_us)
         if camera is None:
@@ -223,6 +229,7 @@ class Scheduler:
         self._close(camera, look.target)
         camera.counts.looked += 1
         self._totals["looked"] += 1
+        self._strictness.looked(audit=look.target.audit, found=found, moved=moved)
         if look.lane is Lane.FRESH:
             camera.active = changed or found
             self._resolve_doubt(camera, look.target)
@@ -300,12 +307,13 @@ class Scheduler:
             return
         if last is not None:
             last.end_us = min(last.end_us, pending.start_us)
+        camera.was_busy = last is not None and last.busy
         camera.newest = camera.last_offered = pending
         if newest is None:
             return
         young = now_us - newest.start_us <= YOUNG_US
         if young and (newest.busy or camera.active):
-            self._note(missed=True)
+            self._strictness.note(missed=True)
         # What `pending` tells of complexity is about the packets of the window before it.
         newest.complexity += pending.complexity
         if newest.remarkable or pending.remarkable or camera.active:
@@ -314,10 +322,6 @@ class Scheduler:
             self._put_behind(camera, newest)
         else:
             self._pass_over(camera, newest)
-
-    def _note(self, *, missed: bool) -> None:
-        """Whether anybody looked at a window that was called busy while it was the newest."""
-        self._missed += MISSED_WEIGHT * (missed - self._missed)
 
     def _judge(self, camera: Camera) -> None:
         """Now that looks have said what is quiet: what waited for that alone is passed over."""
@@ -341,6 +345,7 @@ class Scheduler:
 
     def _pass_over(self, camera: Camera, pending: Pending) -> None:
         """Skip what is quiet, but for a sample that says what is missed so."""
+        self._strictness.passed_over()
         if drawn(camera.key, pending.start_us, self._options.audit_every):
             pending.audit, pending.doubtful = True, False
             self._put_behind(camera, pending)
@@ -375,15 +380,14 @@ class Scheduler:
         if camera.newest is None or camera.queued is Queued.URGENT:
             return
         if camera.newest.busy or camera.active:
-            self._wait(camera, Queued.URGENT, camera.last_look_us)
+            news = not (camera.active or camera.was_busy)
+            since_us = camera.last_look_us - (NEWS_US if news else 0)
+            self._wait(camera, Queued.URGENT, since_us)
         elif camera.queued is Queued.NOT:
             camera.queued = Queued.HELD
             camera.token += 1
-            self._hold(camera, self._options.look_every_us)
-
-    def _hold(self, camera: Camera, since_look_us: int) -> None:
-        """Take it up again so long after its last look."""
-        heapq.heappush(self._held, (camera.last_look_us + since_look_us, camera.key, camera.token))
+            due_us = camera.last_look_us + self._options.look_every_us
+            heapq.heappush(self._held, (due_us, camera.key, camera.token))
 
     def _wait(self, camera: Camera, queued: Queued, since_us: int) -> None:
         camera.queued = queued
@@ -396,11 +400,7 @@ class Scheduler:
             _, key, token = heapq.heappop(self._held)
             if self._live(key, token):
                 camera = self._cameras[key]
-                if camera.queued is Queued.HELD:
-                    self._wait(camera, Queued.DUE, camera.last_look_us + QUIET_US)
-                    self._hold(camera, self._options.look_every_us + GIVE_WAY_US)
-                else:
-                    self._wait(camera, Queued.URGENT, camera.last_look_us)
+                self._wait(camera, Queued.DUE, camera.last_look_us + QUIET_US)
 
     def _live(self, key: CameraKey, token: int) -> bool:
         camera = self._cameras.get(key)
@@ -437,10 +437,6 @@ class Scheduler:
     def _share(self) -> float:
         return self._options.pressed_share if self.pressed else self._options.catch_up_share
 
-    def _catch_up_is_due(self) -> bool:
-        share = self._share
-        return self._spent[Lane.CATCH_UP] * (1 - share) < self._spent[Lane.FRESH] * share
-
     def _take_fresh(self, camera: Camera, now_us: int, *, alone: bool) -> Look:
         heapq.heappop(self._waiting[camera.weight])
         target, camera.newest = camera.newest, None
@@ -450,13 +446,13 @@ class Scheduler:
         deepen = near and late_us <= self._options.deepen_within_us and not self.pressed
         camera.found_in = None
         if target.busy or camera.active:
-            self._note(missed=False)
+            self._strictness.note(missed=False)
         camera.last_look_us = now_us
         camera.gate.asked()
         camera.onsets.asked()
         look = self._hand_out(camera, Lane.FRESH, target, before if deepen else None)
         if alone:
-            self._even_out(Lane.FRESH)
+            self._shares.even_out(Lane.FRESH, self._share)
         return look
 
     def _take_behind(self, camera: Camera, now_us: int, *, alone: bool) -> Look:
@@ -466,7 +462,7 @@ class Scheduler:
         target = camera.backlog.pop(_next_of(camera.backlog))
         look = self._hand_out(camera, Lane.CATCH_UP, target, None)
         if alone:
-            self._even_out(Lane.CATCH_UP)
+            self._shares.even_out(Lane.CATCH_UP, self._share)
         return look
 
     def _hand_out(
@@ -475,7 +471,7 @@ class Scheduler:
         camera.queued = Queued.NOT
         camera.token += 1
         charged = int(self._cost_us)
-        self._spent[lane] += charged
+        self._shares.spend(lane, charged)
         camera.in_flight = Look(
             key=camera.key,
             partition=camera.partition,
@@ -486,20 +482,10 @@ class Scheduler:
         )
         return camera.in_flight
 
-    def _even_out(self, busy: Lane) -> None:
-        """The other lane has no work: it saves nothing up."""
-        share = self._share
-        if busy is Lane.FRESH:
-            owed = self._spent[busy] * share / (1 - share)
-            self._spent[Lane.CATCH_UP] = max(self._spent[Lane.CATCH_UP], owed)
-        else:
-            owed = self._spent[busy] * (1 - share) / share
-            self._spent[Lane.FRESH] = max(self._spent[Lane.FRESH], owed)
-
     def _return(self, look: Look, cost_us: int) -> Camera | None:
         """The look's camera, free again; None when it was forgotten meanwhile."""
         self._cost_us += COST_WEIGHT * (cost_us - self._cost_us)
-        self._spent[look.lane] += cost_us - look.charged_us
+        self._shares.spend(look.lane, cost_us - look.charged_us)
         camera = self._cameras.get(look.key)
         if camera is None or camera.in_flight is not look:
             return None

@@ -559,7 +559,9 @@ def test_an_onset_at_the_usual_level_of_a_camera_is_not_worth_a_look() -> None:
 
 
 def a_busy_one_beside_a_quiet_one_that_is_due(late: float) -> Desk:
+    """Something was found in one 4 s ago; the other was last looked at `late` seconds ago."""
     desk = Desk()
+    desk.quieten("news", 30)
     desk.quieten("quiet", 60)
     desk.now = 66
     desk.offer("quiet", 66, complexity=100.0)
@@ -568,20 +570,31 @@ def a_busy_one_beside_a_quiet_one_that_is_due(late: float) -> Desk:
     desk.offer("quiet", 68, complexity=100.0)
     desk.now = 66 + late - 4
     desk.offer("busy", desk.now)
-    assert desk.look()[0] == "busy"
+    assert desk.look(found=True)[0] == "busy"
     desk.now = 66 + late
     desk.offer("busy", desk.now)
     return desk
 
 
 def test_a_quiet_camera_that_is_due_gives_way_to_a_busy_one() -> None:
-    desk = a_busy_one_beside_a_quiet_one_that_is_due(6.5)
+    desk = a_busy_one_beside_a_quiet_one_that_is_due(7.5)
     assert [desk.look()[0], desk.look()[0]] == ["busy", "quiet"]
 
 
 def test_a_quiet_camera_that_has_given_way_for_long_is_as_overdue_as_any() -> None:
     desk = a_busy_one_beside_a_quiet_one_that_is_due(8.5)
     assert [desk.look()[0], desk.look()[0]] == ["quiet", "busy"]
+
+
+def test_a_quiet_camera_in_which_something_begins_goes_before_all_others() -> None:
+    desk = a_busy_one_beside_a_quiet_one_that_is_due(8.5)
+    desk.now -= 3
+    desk.offer("news", desk.now, complexity=100.0)
+    assert desk.look()[0] == "news"
+    desk.now += 3
+    desk.offer("news", desk.now, complexity=100.0)
+    desk.offer("news", desk.now, complexity=100.0, onset=500.0)
+    assert [desk.look()[0] for _ in range(3)] == ["news", "quiet", "busy"]
 
 
 def test_a_window_stays_behind_if_the_look_under_way_when_it_was_superseded_finds_something() -> (
@@ -667,3 +680,31 @@ def test_a_sample_of_what_is_passed_over_as_quiet_is_looked_at_after_all() -> No
     some, quiet = audited(10)
     assert 0.05 < some / (some + quiet) < 0.15
     assert audited(1 << 40)[0] == 0
+
+
+def _watched(desk: Desk, *, moved: bool) -> float:
+    """The gate's level after 400 s of a quiet camera of which each window is audited."""
+    for start in range(0, 400, 2):
+        desk.now = float(start)
+        desk.offer("yard", start, complexity=90)
+        while (look := desk.take()) is not None:
+            desk.scheduler.settle(look, cost_us=50_000, changed=False, found=False, moved=moved)
+    return desk.scheduler.gate_level
+
+
+def test_where_audits_show_that_much_is_missed_more_is_let_through() -> None:
+    def desk() -> Desk:
+        return Desk(learnt={_key("yard"): Learnt(levels=(4.5,) * 8)}, audit_every=1)
+
+    assert _watched(desk(), moved=False) == LEAST_LEVEL
+    assert _watched(desk(), moved=True) < LEAST_LEVEL
+
+
+def test_what_is_missed_for_want_of_time_moves_no_target() -> None:
+    desk = Desk(learnt={_key("yard"): Learnt(levels=(4.5,) * 8)}, audit_every=1)
+    for start in range(0, 120, 2):  # nobody looks at busy windows
+        desk.now = float(start)
+        desk.offer("street", start)
+    pressed = desk.scheduler.gate_level
+    assert pressed > LEAST_LEVEL
+    assert _watched(desk, moved=True) == pressed

@@ -270,6 +270,13 @@ def _show_metrics(child: Child, analyst: Analyst, pool: LookPool, windows: Windo
         ("bound",),
         missed,
     )
+    metrics.watch_gauges(
+        "lost_share",
+        "Of windows with something that moves: those passed over as quiet, since the gate's level "
+        "was set anew; bounds, 95 % sure.",
+        ("bound",),
+        lambda: zip([("low",), ("high",)], analyst.status().lost, strict=True),
+    )
     metrics.watch_gauge(
         "gate_level",
         "Share of quiet windows that the gates call quiet: the more, the less time there is.",
