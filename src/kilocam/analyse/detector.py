@@ -8,11 +8,10 @@ doubles and two rules against mistakes this model is known for.
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import onnxruntime  # type: ignore[import-untyped] # it ships no types
 from numpy.typing import NDArray
 
-from kilocam.analyse.errors import ModelError
 from kilocam.analyse.models import Model
+from kilocam.analyse.network import Network
 from kilocam.core import Detection
 
 FLOOR = 0.2
@@ -42,19 +41,7 @@ class Detector:
     """One network in memory; not for several threads at once."""
 
     def __init__(self, model: Model) -> None:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        try:
-            self._session = onnxruntime.InferenceSession(
-                model.network, options, providers=["CPUExecutionProvider"]
-            )
-        except Exception as error:  # the runtime's errors share no narrower type
-            raise ModelError(
-                f"model {model.manifest.name}: ONNX Runtime refuses it ({error}); "
-                "delete it and run tools/models.py"
-            ) from error
+        self._network = Network(model)
         _, self.height, self.width, _ = model.manifest.input
         chosen = {c: k for c, k in sorted(model.manifest.classes.items()) if k in KIND_OF}
         self._columns = np.array(list(chosen))
@@ -68,9 +55,9 @@ class Detector:
             aspect: Width by height of the picture as it was.
             at_us: When it was taken.
         """
-        boxes, scores = self._session.run(["boxes", "scores"], {"pixels": pixels[np.newaxis]})
-        wanted = np.asarray(scores)[0, :, self._columns].T
-        return select(np.asarray(boxes)[0], wanted, self._labels, aspect, at_us)
+        boxes, scores = self._network.run(pixels[np.newaxis], "boxes", "scores")
+        wanted = scores[0, :, self._columns].T
+        return select(boxes[0], wanted, self._labels, aspect, at_us)
 
 
 def select(

@@ -3,7 +3,8 @@
 Three stages, each on what the one before let through: loudness over the camera's usual quiet, voice
 activity (Silero), speech (Whisper, English) on one thread. Sound is cut where a pause ends what was
 said, so a stretch that ends amid speech is heard up to where that began, and listened to again from
-there with what comes.
+there with what comes. Where the optional model is there, what is loud is also searched for sounds
+that are no speech.
 """
 
 import math
@@ -22,8 +23,9 @@ from faster_whisper.vad import (  # type: ignore[import-untyped] # as above
 from kilocam.analyse.errors import ModelError
 from kilocam.analyse.loudness import RATE, is_loud
 from kilocam.analyse.models import Model
+from kilocam.analyse.sounds import SoundClasses
 from kilocam.analyse.stored_sound import Sound, StoredSound
-from kilocam.analyse.utterances import ListenOutcome, ListenTask, Utterance
+from kilocam.analyse.utterances import ListenOutcome, ListenTask, Noise, Utterance
 from kilocam.core import CameraKey
 
 PAUSE_US = 800_000
@@ -85,8 +87,12 @@ class Listener:
     """Listens to one task after the other; not for several threads at once."""
 
     def __init__(
-        self, model: Model, stopwatch_ns: Callable[[], int] = time.process_time_ns
+        self,
+        model: Model,
+        sounds: SoundClasses | None = None,
+        stopwatch_ns: Callable[[], int] = time.process_time_ns,
     ) -> None:
+        self._sounds = sounds
         folder = model.path(model.manifest.file).parent
         try:
             self._whisper = WhisperModel(
@@ -111,6 +117,9 @@ class Listener:
             broken = following - sound.end_us > PAUSE_US
             until_us, spoken = run.spoken(sound, ends=task.last or broken)
             run.until_us = following if broken else until_us
+            if self._sounds is not None and run.is_loud:
+                with run.timed("sounds", sound):
+                    run.noises += self._sounds.of(sound, min(until_us, sound.end_us))
             for part in spoken:
                 with run.timed("speech", part):
                     said = self.understand(part)
@@ -155,9 +164,12 @@ class _Run:
         self._stopwatch_ns = stopwatch_ns
         self._floor_db = task.floor_db
         self._loud = False
+        self.is_loud = False
+        """What was heard last was louder than quiet."""
         self._spent_us: dict[str, int] = {}
         self._heard_us: dict[str, int] = {}
         self.said: list[Utterance] = []
+        self.noises: list[Noise] = []
         self.until_us = task.to_us
 
     @contextmanager
@@ -173,10 +185,10 @@ class _Run:
     def spoken(self, sound: Sound, *, ends: bool) -> tuple[int, list[Sound]]:
         """Up to where a stretch is heard, and the parts of it in which somebody spoke."""
         with self.timed("loudness", sound):
-            loud, self._floor_db = is_loud(sound.pcm, self._floor_db)
-        self._loud |= loud
+            self.is_loud, self._floor_db = is_loud(sound.pcm, self._floor_db)
+        self._loud |= self.is_loud
         done_us = sound.end_us if ends else max(sound.at_us, sound.end_us - OVERLAP_US)
-        if not loud:
+        if not self.is_loud:
             return done_us, []
         with self.timed("voice", sound):
             parts = voiced(sound)
@@ -190,6 +202,7 @@ class _Run:
         return ListenOutcome(
             until_us=min(self.until_us, self._task.to_us),
             said=tuple(self.said),
+            noises=tuple(self.noises),
             floor_db=self._floor_db,
             loud=self._loud,
             spent_us=self._spent_us,

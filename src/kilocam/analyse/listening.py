@@ -1,7 +1,7 @@
-"""The listening service: hears every camera that has sound, and keeps what was said.
+"""The listening service: hears every camera that has sound, and keeps what was said and sounded.
 
 Looks say which cameras have sound. One worker listens, stretch by stretch; how far is kept with
-what was said, in one transaction, so that nothing said is kept twice or left out, whoever dies.
+what was heard, in one transaction, so that nothing is kept twice or left out, whoever dies.
 What is silent is noted by the way, every few seconds: heard again after a crash, it is silent.
 """
 
@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 
 from kilocam.analyse.ears import EarOptions, Ears, Turn
 from kilocam.analyse.errors import FootageError, ModelError, Refused, WorkerError
+from kilocam.analyse.noises import Noises, heard
 from kilocam.analyse.patience import FAILED, Patience, read_footage
-from kilocam.analyse.results import SPEECH, BoxAt, ObjectSeen, event_id
+from kilocam.analyse.results import SPEECH, ObjectSeen, event_id
 from kilocam.analyse.seams import FootageSource, Glance, HearingSink, Listeners
 from kilocam.analyse.utterances import ListenOutcome, ListenTask, Utterance
 from kilocam.core import CameraKey, Clock, Session
@@ -23,8 +24,6 @@ _log = logging.getLogger(__name__)
 
 CODECS = frozenset({"mpeg4-generic", "pcmu", "pcma", "opus"})
 """Sound that is listened to; others are not decoded here."""
-EVERYWHERE = (0.0, 0.0, 1.0, 1.0)
-"""Where something said is in a picture: sound has no place in it."""
 LEAD_US, LATE_US = 1_000_000, 1_000_000
 """Footage read before and after what is listened to: decoders start up, sound arrives late."""
 PATIENCE_US = 10_000_000
@@ -60,8 +59,8 @@ class Listening:
     clock: Clock
     options: ListeningOptions = field(default_factory=ListeningOptions)
     counts: Counter[str] = field(default_factory=Counter)
-    """`turns`, `said`, `failed`, `unreadable`, `refused`, `overtaken`; by stage `_heard_us` (sound
-    it was given) and `_cost_us`."""
+    """`turns`, `said`, `sounds`, `failed`, `unreadable`, `refused`, `overtaken`; by stage
+    `_heard_us` (sound it was given) and `_cost_us`."""
     problem: str = ""
     """Why nothing is heard; empty: it is."""
     _ears: Ears = field(init=False)
@@ -74,6 +73,7 @@ class Listening:
     _noted_us: int = field(init=False, default=0)
     _wake: asyncio.Event = field(init=False, default_factory=asyncio.Event)
     _patience: Patience = field(init=False)
+    _noises: Noises = field(init=False, default_factory=Noises)
 
     def __post_init__(self) -> None:
         self._ears = Ears(self.options.ears)
@@ -100,6 +100,7 @@ class Listening:
 
     def _forget(self, key: CameraKey) -> None:
         self._ears.drop(key)
+        self._noises.forget(key)
         self._new.pop(key, None)
         self._looked_us.pop(key, None)
         self._refused_us.pop(key, None)
@@ -243,17 +244,20 @@ class Listening:
         )
 
     async def _keep(self, turn: Turn, outcome: ListenOutcome) -> None:
-        """What was said, with how far was heard; silence alone is noted later."""
-        if not outcome.said or await self._keep_said(turn, outcome):
+        """What was heard, with how far; silence alone is noted later."""
+        if not (outcome.said or outcome.noises) or await self._keep_heard(turn, outcome):
             self._ears.heard(turn, outcome.until_us, loud=outcome.loud, floor_db=outcome.floor_db)
 
-    async def _keep_said(self, turn: Turn, outcome: ListenOutcome) -> bool:
+    async def _keep_heard(self, turn: Turn, outcome: ListenOutcome) -> bool:
         """False: it is not kept, and is to be heard again or belongs to others."""
         stretch = turn.stretch
         said = tuple(_event(stretch.key, each) for each in outcome.said)
-        heard = self.sink.heard(stretch.key, stretch.start_us, turn.from_us, outcome.until_us, said)
+        noises = self._noises.events(stretch.key, outcome.noises)
+        kept = self.sink.heard(
+            stretch.key, stretch.start_us, turn.from_us, outcome.until_us, (*said, *noises)
+        )
         try:
-            ours = await self._patience.attempt("hear", heard)
+            ours = await self._patience.attempt("hear", kept)
         except Refused as error:
             self._refused(stretch.key, error)
             return True
@@ -266,6 +270,8 @@ class Listening:
             self._ears.drop(stretch.key)
             return False
         self.counts["said"] += len(said)
+        self.counts["sounds"] += len(noises)
+        self._noises.kept(stretch.key, outcome.noises, noises)
         stretch.noted_us = outcome.until_us
         return True
 
@@ -293,14 +299,4 @@ def is_audible(session: Session) -> bool:
 
 
 def _event(key: CameraKey, said: Utterance) -> ObjectSeen:
-    return ObjectSeen(
-        event_id=event_id(key, said.from_us, 0, SPEECH),
-        opens=True,
-        label=SPEECH,
-        still=False,
-        text=said.text,
-        boxes=tuple(
-            BoxAt(at_us=at_us, box=EVERYWHERE, score=said.score)
-            for at_us in (said.from_us, said.to_us)
-        ),
-    )
+    return heard(said, event_id(key, said.from_us, 0, SPEECH), SPEECH, said.text)

@@ -134,7 +134,7 @@ class SkippedWindow:
     reason: SkipReason
 
 
-TEXT, SPEECH = "text", "speech"
+TEXT, SPEECH, SOUND = "text", "speech", "sound"
 """Labels of events that are no objects."""
 
 
@@ -143,9 +143,9 @@ def event_id(key: CameraKey, window_start_us: int, ordinal: int, kind: str = "")
 
     Args:
         key: the camera.
-        window_start_us: when the window begins; of speech, when it began.
+        window_start_us: when the window begins; of speech and sounds, when they began.
         ordinal: counts from 0.
-        kind: `TEXT`, `SPEECH`, or nothing for an object.
+        kind: `TEXT`, `SPEECH`, a sound's own label, or nothing for an object.
     """
     name = f"{key}/{window_start_us}/{ordinal}{kind}"
     return str(UUID(bytes=blake3(name.encode(), derive_key_context=_CONTEXT).digest(16)))

@@ -1,4 +1,4 @@
-"""What a listening is asked for and gives: what was said, and how loud it usually is there."""
+"""What a listening is asked for and gives: what was said, what sounded, how loud it usually is."""
 
 from dataclasses import dataclass
 
@@ -37,17 +37,30 @@ class Utterance:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Noise:
+    """A sound that is no speech."""
+
+    from_us: int
+    to_us: int
+    label: str
+    """What made it: "siren", "breaking glass"."""
+    score: float
+    """The model's own probability where it was surest, 0 to 1."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ListenOutcome:
     """What a listening gives."""
 
     until_us: int
     """All up to here is heard; what is still being said begins there."""
     said: tuple[Utterance, ...]
+    noises: tuple[Noise, ...] = ()
     floor_db: float | None
     loud: bool
     """It was louder than quiet somewhere."""
     spent_us: dict[str, int]
-    """By stage: decode, loudness, voice, speech."""
+    """By stage: decode, loudness, voice, speech, sounds."""
     heard_us: dict[str, int]
     """How much sound each stage was given."""
 

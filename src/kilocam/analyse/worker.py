@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from kilocam.analyse.errors import AnalyseError, FootageError
-from kilocam.analyse.models import DETECTOR, LISTENER, READER, load_model
+from kilocam.analyse.models import DETECTOR, LISTENER, READER, SOUNDS, load_model
 from kilocam.analyse.wire import Broken, Done, Outcome, Ready, Unreadable, encode, read_task
 
 NICENESS = {"look": 5, "read": 15, "listen": 15, "compare": 15}
@@ -83,8 +83,12 @@ def _read(models: Path) -> Callable[[Any], object]:
 
 def _listen(models: Path) -> Callable[[Any], object]:
     from kilocam.analyse.listener import Listener
+    from kilocam.analyse.sounds import SoundClasses
 
-    return Listener(load_model(LISTENER, models)).listen
+    # An extra that nobody installed is no trouble; one that is broken is.
+    wanted = (models / f"{SOUNDS}.json").exists()
+    sounds = SoundClasses(load_model(SOUNDS, models)) if wanted else None
+    return Listener(load_model(LISTENER, models), sounds).listen
 
 
 def _compare(models: Path, current: str, candidate: str) -> Callable[[Any], object]:

@@ -41,6 +41,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "handbag": ("handbag",),
     "text": ("text",),
     "speech": ("speech",),
+    "sound": ("sound",),
 }
 """Classes that can be asked for by name, and the labels each of them stands for."""
 _SYNONYMS = {
@@ -54,9 +55,9 @@ _SYNONYMS = {
     "kitten": "cat", "luggage": "suitcase", "rucksack": "backpack", "purse": "handbag",
     "traffic": "vehicle", "said": "speech", "says": "speech", "say": "speech", "saying": "speech",
     "spoke": "speech", "spoken": "speech", "heard": "speech", "sign": "text", "lettering": "text",
-    "plate": "text", "written": "text", "reads": "text",
+    "plate": "text", "written": "text", "reads": "text", "sounds": "sound", "noise": "sound",
 }  # fmt: skip
-_TOLD = ("speech", "text")
+_TOLD = ("speech", "text", "sound")
 SEEN_CLASSES = tuple(name for name in GROUPS if name not in _TOLD)
 """Classes and groups of what was seen: those that rules may name."""
 _SPELT = [word for word in (*GROUPS, *_SYNONYMS) if _SYNONYMS.get(word) not in _TOLD]

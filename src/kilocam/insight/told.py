@@ -107,12 +107,15 @@ class Told:
         async with self._database.for_tenant(key.tenant) as transaction:
             ours = await transaction.fetchval(_sql("move_stretch"), *at)
             if ours:
-                for each in said:
-                    start_us, end_us = each.boxes[0].at_us, each.boxes[-1].at_us
+                at_once: dict[int, list[ObjectSeen]] = defaultdict(list)
+                for each in said:  # two sounds may begin at one moment
+                    at_once[each.boxes[0].at_us].append(each)
+                for start_us, group in at_once.items():
+                    end_us = max(each.boxes[-1].at_us for each in group)
                     window = Window(
                         tenant=key.tenant, camera=key.camera, start_us=start_us, end_us=end_us
                     )
-                    await replace_contributions(transaction, window, Sense.HEARD, [each])
+                    await replace_contributions(transaction, window, Sense.HEARD, group)
         return bool(ours)
 
     async def silent(self, silences: Sequence[tuple[CameraKey, int, int]]) -> None:

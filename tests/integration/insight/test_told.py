@@ -150,3 +150,11 @@ async def test_a_stretch_begins_only_where_none_is_live(house: House, told: Told
     await told.begin(GATE, T0 + 60 * S, T0)
     assert not await told.heard(GATE, T0, T0, T0 + 61 * S, [])  # beyond its end
     assert await told.heard(GATE, T0, T0, T0 + 60 * S, [])
+
+
+async def test_two_sounds_that_begin_at_one_moment_are_both_kept(house: House, told: Told) -> None:
+    await told.begin(GATE, T0)
+    siren = speech(T0 + S, T0 + 3 * S, "siren")
+    alarm = replace(speech(T0 + S, T0 + 2 * S, "alarm"), event_id=event_id(GATE, T0, 1, SPEECH))
+    assert await told.heard(GATE, T0, T0, T0 + 4 * S, [siren, alarm])
+    assert sorted(await texts(house)) == ["alarm", "siren"]

@@ -16,7 +16,7 @@ from kilocam.analyse.pictures import Footage
 from kilocam.analyse.results import ObjectSeen
 from kilocam.analyse.seams import Glance
 from kilocam.analyse.stored_sound import has_sound
-from kilocam.analyse.utterances import ListenOutcome, ListenTask, Utterance
+from kilocam.analyse.utterances import ListenOutcome, ListenTask, Noise, Utterance
 from kilocam.core import CameraKey, Session, SystemClock, Window, now_us
 
 S = 1_000_000
@@ -45,21 +45,25 @@ class Shelf:
 
 
 class Listeners:
-    """Every second something is said; `mute` at first."""
+    """Every second something is said, unless `mute`, and `noise` sounds."""
 
     def __init__(self) -> None:
         self.tasks: list[ListenTask] = []
         self.errors: list[Exception] = []
         self.mute = False
+        self.noise = ""
 
     async def do(self, task: ListenTask) -> ListenOutcome:
         self.tasks.append(task)
         if self.errors:
             raise self.errors.pop()
-        said = Utterance(from_us=task.from_us, to_us=task.to_us, text="stop", score=0.7)
+        span = {"from_us": task.from_us, "to_us": task.to_us}
+        said = Utterance(**span, text="stop", score=0.7)
+        noise = Noise(**span, label=self.noise, score=0.7)
         return ListenOutcome(
             until_us=task.to_us,
             said=() if self.mute else (said,),
+            noises=(noise,) if self.noise else (),
             floor_db=-50.0,
             loud=not self.mute,
             spent_us={"decode": 10},
@@ -171,6 +175,23 @@ async def test_what_is_said_is_kept_once_and_in_order() -> None:
         assert {each.label for each in stage.book.said} == {"speech"}
         assert {each.text for each in stage.book.said} == {"stop"}
         assert len(stage.book.rows) == 1
+
+
+@pytest.mark.asyncio
+async def test_a_sound_that_goes_on_is_one_event_until_the_camera_is_anothers() -> None:
+    async with _running() as stage:
+        stage.listeners.mute, stage.listeners.noise = True, "siren"
+        stage.looked()
+        await stage.until(lambda: len(stage.book.said) >= 3)
+        assert {(each.label, each.text) for each in stage.book.said} == {("sound", "siren")}
+        assert len({each.event_id for each in stage.book.said}) == 1
+        assert [each.opens for each in stage.book.said[:3]] == [True, False, False]
+
+        stage.listening.dropped(GATE.partition)
+        stage.book.said.clear()
+        stage.looked()
+        await stage.until(lambda: bool(stage.book.said))
+        assert stage.book.said[0].opens
 
 
 @pytest.mark.asyncio

@@ -151,7 +151,7 @@ class ResultOut(Model):
     """What a search found; `score` is between 0 and 1."""
 
     score: float
-    kind: Annotated[str, Field(description="event, text or speech.")]
+    kind: Annotated[str, Field(description="event, text, speech or sound.")]
     camera: str
     start: str
     end: str

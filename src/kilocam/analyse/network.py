@@ -1,0 +1,43 @@
+"""A model's network in ONNX Runtime, on one thread: workers are as many as cores."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import onnxruntime  # type: ignore[import-untyped] # it ships no types
+from numpy.typing import NDArray
+
+from kilocam.analyse.errors import ModelError
+from kilocam.analyse.models import Model
+
+_ERRORS_ONLY = 3
+
+
+class Network:
+    """One network with one input; not for several threads at once.
+
+    Raises:
+        ModelError: ONNX Runtime refuses it; one line.
+    """
+
+    def __init__(self, model: Model) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.inter_op_num_threads = 1
+        options.log_severity_level = _ERRORS_ONLY
+        try:
+            self._session = onnxruntime.InferenceSession(
+                model.network, options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # the runtime's errors share no narrower type
+            raise ModelError(
+                f"model {model.manifest.name}: ONNX Runtime refuses it ({error}); "
+                "delete it and run tools/models.py"
+            ) from error
+        self._input = self._session.get_inputs()[0].name
+
+    def run(self, value: NDArray[np.generic], *outputs: str) -> Sequence[NDArray[np.float32]]:
+        """The outputs of these names, or all of them in the network's own order."""
+        given: Sequence[NDArray[np.float32]] = self._session.run(
+            list(outputs) or None, {self._input: value}
+        )
+        return given
