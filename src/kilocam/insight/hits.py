@@ -45,9 +45,9 @@ async def judge(
 ) -> None:
     """Make again what the rules find of events that a window just changed."""
     tenant, camera = window.tenant, window.camera
-    rules = await rules_of(transaction, tenant, camera)
-    if not rules or not touched:
+    if not touched:
         return
+    rules = await rules_of(transaction, tenant, camera)
     alone = [rule for rule in rules if rule.kind not in TOGETHER]
     await _judge_events(transaction, CameraKey(tenant, camera), alone, rules, touched)
     for rule in rules:

@@ -5,7 +5,7 @@ select pg_advisory_xact_lock(hashtextextended($1::text || '/' || partition, 0))
 from unnest($2::smallint[]) partition;
 
 -- name: put_looked
--- A window was looked at; gives what it came to before, nothing when it is new.
+-- A window was looked at, and counts so, once.
 with before as (
   select outcome from window_state
   where tenant = $1 and camera = $2 and start = $3 and version = $4
@@ -17,16 +17,16 @@ with before as (
     outcome = excluded.outcome, queue_epoch = excluded.queue_epoch,
     queue_sequence = excluded.queue_sequence, looked = excluded.looked,
     changed = excluded.changed, stages = excluded.stages
+), counted as (
+  insert into window_count (tenant, camera, hour, version, outcome, partition, windows, last)
+  select $1, $2, date_trunc('hour', $3::timestamptz, 'UTC'), $4, outcome, $6, more, $3
+  from (select 'looked' as outcome, 1 as more union all select outcome, -1 from before) each
+  where not exists (select from before where outcome = 'looked')
+  on conflict (tenant, camera, hour, version, outcome) do update set
+    windows = window_count.windows + excluded.windows,
+    last = greatest(window_count.last, excluded.last)
 )
-select outcome from before;
-
--- name: count
--- Adds to (or takes from) an hour's count of one outcome.
-insert into window_count (tenant, camera, hour, version, outcome, partition, windows, last)
-values ($1, $2, date_trunc('hour', $3::timestamptz, 'UTC'), $4, $5, $6, $7, $3)
-on conflict (tenant, camera, hour, version, outcome) do update set
-  windows = window_count.windows + excluded.windows,
-  last = greatest(window_count.last, excluded.last);
+select;
 
 -- name: note
 -- Windows were looked at and nothing was seen: noted and counted, but for those known already;

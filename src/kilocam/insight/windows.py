@@ -36,7 +36,6 @@ from kilocam.insight.errors import NotYet, Refused
 from kilocam.insight.hits import RulesOf, judge
 from kilocam.insight.homes import Homes
 from kilocam.insight.seams import LookedWindow, OfferedWindow, SkippedWindow
-from kilocam.insight.values import LOOKED
 
 _log = logging.getLogger(__name__)
 
@@ -308,18 +307,11 @@ def _refuse(group: Sequence[SkippedWindow], error: Exception) -> int:
 
 async def _note_looked(transaction: Transaction, result: LookedWindow) -> None:
     window = result.window
-    before = await transaction.fetchrow(
+    await transaction.execute(
         _sql("put_looked"), window.tenant, window.camera, window.start_us, result.version,
         window.end_us, result.partition, result.position.epoch, result.position.sequence,
         result.looked_us, result.changed, _stages(result),
     )  # fmt: skip
-    was = before["outcome"] if before else None
-    for outcome, more in ((was, -1), (LOOKED, 1)):
-        if outcome is not None and was != LOOKED:
-            await transaction.execute(
-                _sql("count"), window.tenant, window.camera, window.start_us, result.version,
-                outcome, result.partition, more,
-            )  # fmt: skip
 
 
 def _stages(result: LookedWindow) -> dict[str, list[int]]:
