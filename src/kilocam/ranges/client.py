@@ -3,8 +3,11 @@
 import asyncio
 import contextlib
 import socket as sockets
+import weakref
+from collections import defaultdict
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 from kilocam.core import CameraKey, Piece, PieceFlag, Session
 from kilocam.ranges import wire
@@ -19,6 +22,9 @@ from kilocam.record.format import (
     session_of,
     unpack_header,
 )
+
+_RECEIVE = 1 << 16
+_Connection: TypeAlias = sockets.socket
 
 
 class RangesClient:
@@ -144,6 +150,9 @@ class SocketLiveView:
     def __init__(self, sockets: Sequence[Path], timeout_s: float = 2.0) -> None:
         self._sockets = list(sockets)
         self._timeout = timeout_s
+        self._kept: dict[Path, list[_Connection]] = defaultdict(list)
+        """Connections that nobody asks over now; taking one and putting it back are atomic."""
+        weakref.finalize(self, _close_all, self._kept)
 
     def where(self, key: CameraKey, from_us: int, to_us: int) -> LiveAnswer | None:
         """Entries of all recorders that answer; None when none does."""
@@ -157,9 +166,43 @@ class SocketLiveView:
         return LiveAnswer(files=tuple(file for answer in answers for file in answer.files))
 
     def _line(self, path: Path, request: bytes) -> wire.Json:
-        with sockets.socket(sockets.AF_UNIX) as connection:
-            connection.settimeout(self._timeout)
-            connection.connect(str(path))
+        with contextlib.suppress(IndexError):
+            kept = self._kept[path].pop()
+            # The recorder may have ended it: it was idle, or that recorder is gone.
+            with contextlib.suppress(ConnectionError):
+                return self._ask(path, kept, request)
+        return self._ask(path, _connect(path, self._timeout), request)
+
+    def _ask(self, path: Path, connection: _Connection, request: bytes) -> wire.Json:
+        """One line each way; what did not end well is closed, so no answer comes to another."""
+        try:
             connection.sendall(request)
-            with connection.makefile("rb") as answer:
-                return wire.decode_line(answer.readline())
+            answer = bytearray()
+            while not answer.endswith(b"\n"):
+                part = connection.recv(_RECEIVE)
+                if not part:
+                    raise ConnectionResetError(f"recorder at {path}: it ended the connection")
+                answer += part
+            values = wire.decode_line(answer)
+        except BaseException:
+            connection.close()
+            raise
+        self._kept[path].append(connection)
+        return values
+
+
+def _close_all(kept: dict[Path, list[_Connection]]) -> None:
+    for connections in kept.values():
+        for connection in connections:
+            connection.close()
+
+
+def _connect(path: Path, timeout_s: float) -> _Connection:
+    connection = sockets.socket(sockets.AF_UNIX)
+    try:
+        connection.settimeout(timeout_s)
+        connection.connect(str(path))
+    except BaseException:
+        connection.close()
+        raise
+    return connection

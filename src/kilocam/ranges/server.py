@@ -26,6 +26,8 @@ from kilocam.record.source import Opened
 _CONNECTIONS = 256
 _PATH_LIMIT = 107
 _REQUEST_S = 5.0
+_KEPT_S = 60.0
+"""A connection that has asked is kept for so long for more of the same."""
 _SEND_S = 30.0
 _BATCH = 1 << 20
 HINT_S = 4.0
@@ -120,7 +122,9 @@ class RangesServer:
         try:
             if len(self._tasks) > _CONNECTIONS:
                 raise LocalProtocolError(f"{_CONNECTIONS} connections are open; close some")
-            await self._answer(reader, writer)
+            patience_s = _REQUEST_S
+            while await self._answer(reader, writer, patience_s):
+                patience_s = _KEPT_S
         except RangesError as error:
             with contextlib.suppress(OSError):
                 writer.write(wire.encode_line({"ok": False, "error": str(error)}))
@@ -137,13 +141,17 @@ class RangesServer:
             with contextlib.suppress(OSError, asyncio.CancelledError):
                 await writer.wait_closed()
 
-    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _answer(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, patience_s: float
+    ) -> bool:
+        """Answer one request; whether there may be another."""
         try:
-            line = await asyncio.wait_for(reader.readline(), _REQUEST_S)
+            async with asyncio.timeout(patience_s):
+                line = await reader.readline()
         except ValueError:
             raise LocalProtocolError("the request is longer than 64 KiB") from None
         if not line:
-            return
+            return False
         request = wire.decode_line(line)
         match request.get("op"):
             case "status":
@@ -160,12 +168,15 @@ class RangesServer:
                 )
             case "range":
                 await self._range(writer, request)
+                return False
             case "follow":
                 await self._follow(reader, writer, wire.key_of(request))
+                return False
             case other:
                 raise LocalProtocolError(
                     f"unknown op {other!r}; known are range, follow, where, status"
                 )
+        return True
 
     def _found(self, key: CameraKey, from_us: int, to_us: int) -> bytes:
         """The answer to `where`; in a thread."""
@@ -177,7 +188,8 @@ class RangesServer:
 
     async def _send(self, writer: asyncio.StreamWriter, data: bytes) -> None:
         writer.write(data)
-        await asyncio.wait_for(writer.drain(), _SEND_S)
+        async with asyncio.timeout(_SEND_S):
+            await writer.drain()
 
     async def _range(self, writer: asyncio.StreamWriter, request: wire.Json) -> None:
         records = self._archive.records(

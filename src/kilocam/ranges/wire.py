@@ -4,7 +4,8 @@ r"""What goes over a recorder's socket: a JSON line each way, then records as in
     ← {"ok": true}\n  SESSION  PIECE  PIECE ...  END
     ← {"ok": false, "error": "..."}\n
 
-One request per connection. HTTP would add a parser and a framing of its own to bytes that already
+`where` and `status` may be asked again and again over one connection; `range` and `follow` end it,
+and so does an error. HTTP would add a parser and a framing of its own to bytes that already
 carry their length, their kind and their checksum.
 """
 
@@ -28,7 +29,7 @@ def encode_line(values: Json) -> bytes:
     return json.dumps(values, separators=(",", ":")).encode() + b"\n"
 
 
-def decode_line(line: bytes) -> Json:
+def decode_line(line: bytes | bytearray) -> Json:
     """One JSON line.
 
     Raises:

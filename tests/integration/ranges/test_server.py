@@ -1,9 +1,12 @@
 """A recorder's socket with a real log behind it."""
 
 import asyncio
+import json
 import stat
 import threading
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -65,10 +68,11 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
         hint_s=0.01,
     )
     await server.start()
+    made = House(log, socket, writer, server, watched)
     try:
-        yield House(log, socket, writer, server, watched)
+        yield made
     finally:
-        await server.close()
+        await made.server.close()
         await asyncio.to_thread(writer.close)
 
 
@@ -307,3 +311,63 @@ async def test_looking_for_footage_delays_no_turn_of_the_recorder(tmp_path: Path
         writer.go_on.set()
         await server.close()
         await asyncio.to_thread(writer.close)
+
+
+def _connections(house: House) -> int:
+    return len(house.server._tasks)
+
+
+async def test_one_connection_asks_again_and_again_and_another_after_the_recorder_is_anothers(
+    house: House,
+) -> None:
+    house.open()
+    house.append(stretch(pieces=3))
+    await asyncio.to_thread(house.writer.flush)
+    view = SocketLiveView([house.socket])
+
+    def ask() -> LiveAnswer | None:
+        return view.where(GATE, START_US, START_US + 9 * S)
+
+    with ThreadPoolExecutor(1) as thread:
+        loop = asyncio.get_running_loop()
+        first = await loop.run_in_executor(thread, ask)
+        assert first is not None
+        assert len(first.files[0].entries) == 4
+        assert _connections(house) == 1
+        assert await loop.run_in_executor(thread, ask) == first
+        assert _connections(house) == 1
+
+        await house.server.close()
+        assert await loop.run_in_executor(thread, ask) is None
+        house.server = RangesServer(house.socket, house.writer, Archive([house.log]))
+        await house.server.start()
+        assert await loop.run_in_executor(thread, ask) == first
+
+
+async def test_an_answer_that_came_too_late_is_nobody_elses(tmp_path: Path) -> None:
+    socket = tmp_path / "late.sock"
+    asked: list[str] = []
+    late = asyncio.Event()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while line := await reader.readline():
+            camera = json.loads(line)["camera"]
+            asked.append(camera)
+            if camera == "slow":
+                await late.wait()
+            file = {"path": f"/{camera}", "epoch": 1, "entries": []}
+            with suppress(ConnectionError):
+                writer.write(json.dumps({"ok": True, "files": [file]}).encode() + b"\n")
+                await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_unix_server(answer, socket):
+        view = SocketLiveView([socket], timeout_s=0.2)
+        with ThreadPoolExecutor(1) as thread:
+            loop = asyncio.get_running_loop()
+            for camera, path in (("gate", "/gate"), ("slow", None), ("yard", "/yard")):
+                key = CameraKey("default", camera)
+                found = await loop.run_in_executor(thread, view.where, key, 0, 1)
+                assert (str(found.files[0].path) if found else None) == path
+        late.set()
+    assert asked == ["gate", "slow", "yard"]
