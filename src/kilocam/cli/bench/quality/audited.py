@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from kilocam.analyse import SchedulerOptions, StageCount
 from kilocam.analyse.audit import drawn
 from kilocam.analyse.detector import Detector
-from kilocam.analyse.look import Looker, LookTask
+from kilocam.analyse.look import Looker, LookOutcome, LookTask
 from kilocam.analyse.memory import Memories
 from kilocam.analyse.scheduler import Scheduler
 from kilocam.analyse.stored import StoredPictures
@@ -71,7 +71,7 @@ class Coverage:
 def look_over(scene: Scene, detector: Detector) -> LookedOver:
     """Let the shipped scheduler have its way with a scene."""
     film = FilmWindows(scene.place.replace(" ", "-"), scene.video)
-    camera = _Camera(film, detector)
+    camera = WatchedCamera(film, detector)
     firsts = [each[0] if each else 0.0 for each in samples(scene.video)]
     for number in range(len(scene.shown)):
         camera.offer(number, firsts[number])
@@ -128,14 +128,19 @@ def coverage(
     )
 
 
-class _Camera:
-    """One camera, as an analyst treats it that has no other."""
+class WatchedCamera:
+    """One camera, as an analyst treats it that has no other.
+
+    Each window that is passed over is audited, so that the truth of all of them is known.
+    """
 
     def __init__(self, film: FilmWindows, detector: Detector) -> None:
         self.audited: dict[int, bool] = {}
+        """Of windows passed over, by start: whether the audit saw something move."""
+        self.looks: dict[int, LookOutcome] = {}
+        """Of all others."""
         self._film = film
         self._numbers: dict[int, int] = {}
-        # Each window that is passed over is drawn, so that the truth of all of them is known.
         self._scheduler = Scheduler(SchedulerOptions(lookers=1, audit_every=1))
         self._memories = Memories()
         self._looker = Looker(detector, StoredPictures(), lambda: 0)
@@ -186,4 +191,6 @@ class _Camera:
         if look.target.audit:
             audit = outcome.stages.get("audit", StageCount())
             self.audited[look.target.start_us] = bool(audit.passed)
+        else:
+            self.looks[look.target.start_us] = outcome
         self._scheduler.settle(look, cost_us=_COST_US, changed=outcome.changed, found=outcome.found)

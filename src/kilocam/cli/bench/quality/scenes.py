@@ -125,7 +125,7 @@ def scenes(place: Place, labels: Labels, cache: Path) -> Iterator[Scene]:
     Raises:
         ConfigError: the footage has not been fetched.
     """
-    take = _take(place, labels, cache)
+    take = film_of(place, labels, cache)
     background = np.median(take[:: max(1, len(take) // 64)], axis=0).astype(np.uint8)
     plan = [(part, some) for part in place.parts for some in part.stretches] * place.repeats
     length = WINDOW_S * labels.fps
@@ -145,7 +145,7 @@ def scenes(place: Place, labels: Labels, cache: Path) -> Iterator[Scene]:
         )  # fmt: skip
         clean = _clean(place, plan, take, background, length)
         video = encode_media(
-            place.name, _noisy(clean, sensor.sigma), encoding=encoding, cache=cache / "footage",
+            place.name, noisy(clean, sensor.sigma), encoding=encoding, cache=cache / "footage",
             cache_key=f"scene {place} {sensor}",
         ).video  # fmt: skip
         if video is None:
@@ -171,7 +171,8 @@ def _mostly_in(box: Box, region: Box) -> bool:
     return region[0] <= x < region[0] + region[2] and region[1] <= y < region[1] + region[3]
 
 
-def _take(place: Place, labels: Labels, cache: Path) -> list[Picture]:
+def film_of(place: Place, labels: Labels, cache: Path) -> list[Picture]:
+    """The pictures of a place's take, 360 high at most."""
     taken: list[Picture] = []
     for number, picture in enumerate(pictures(labels.film, cache)):
         if number > place.last:
@@ -207,7 +208,7 @@ def _clean(
     yield background
 
 
-def _noisy(clean: Iterator[Picture], sigma: float) -> Iterator[Picture]:
+def noisy(clean: Iterator[Picture], sigma: float) -> Iterator[Picture]:
     """Under noise: a few fields, shifted at random, are as new to an encoder as fresh ones."""
     random = np.random.default_rng(7)
     fields: list[np.ndarray[tuple[int, ...], np.dtype[np.int16]]] = []
