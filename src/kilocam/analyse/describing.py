@@ -44,7 +44,7 @@ INSTRUCTIONS = (
 )
 _PASSING = {Trouble.UNREACHABLE, Trouble.BUSY, Trouble.BROKEN}
 """What is no fault of the question: it is asked again."""
-_QUESTION = "A detector takes what is in the middle of this picture for: {label}. Describe it."
+_QUESTION = "This was cut out around what a detector takes for: {label}. Describe it."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
