@@ -286,7 +286,7 @@ select true from event where tenant = $1 and id = $2::text::uuid and description
 
 -- name: reserve_description
 -- One more description of a day, within its budget; nothing where it is spent.
-insert into description_budget (tenant, day, asked) select $1, $2::date, 1 where $3::int > 0
+insert into description_budget (tenant, day, asked) values ($1, $2::date, 1)
 on conflict (tenant, day) do update set asked = description_budget.asked + 1
 where description_budget.asked < $3 returning asked;
 

@@ -167,7 +167,7 @@ class Told:
             key: whose event.
             event_id: the event.
             day: by UTC; the same for all who share the budget.
-            budget: descriptions that the tenant may have on a day.
+            budget: descriptions that the tenant may have on a day, one at least.
 
         Raises:
             Refused: the tenant is gone.

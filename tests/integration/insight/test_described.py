@@ -5,10 +5,10 @@ from datetime import date, timedelta
 
 import pytest
 from tests.integration.insight.conftest import House
-from tests.integration.insight.made import GATE, looked, seen
+from tests.integration.insight.made import GATE, looked, seen, window_at
 
 from kilocam.core import CameraKey
-from kilocam.database import OutboxMessage
+from kilocam.database import OutboxMessage, load_queries
 from kilocam.insight import (
     ChangeKind,
     Event,
@@ -18,6 +18,7 @@ from kilocam.insight import (
     Refused,
     Told,
 )
+from kilocam.insight.contributions import Sense, replace_contributions
 
 pytestmark = pytest.mark.asyncio
 ALL = EventFilter()
@@ -61,6 +62,21 @@ async def test_a_description_stays_while_its_event_goes_on(house: House, told: T
         found = (await house.insight.search("default", question, ALL)).found
         assert found, question
     assert (await house.insight.search("default", "raincoat", ALL)).found[0].event == event
+
+
+async def test_a_window_that_is_being_written_is_waited_for(house: House, told: Told) -> None:
+    await house.windows.write(looked(0, seen(0, 0)))
+    async with house.database.for_tenant("default") as transaction:
+        hold = load_queries("kilocam.insight")["hold"]
+        await transaction.execute(hold, "default", [GATE.partition])
+        await replace_contributions(transaction, window_at(1), Sense.SEEN, [seen(0, 1)])
+        describing = asyncio.create_task(told.describe(GATE, PERSON, SAID, "eye-1"))
+        await asyncio.sleep(0.3)  # it comes to the event that is just made again
+        assert not describing.done()
+    assert await describing
+    event = await the_event(house)
+    assert event.description == SAID
+    assert event.end_us > window_at(1).start_us
 
 
 async def test_its_words_are_found_at_once(house: House, told: Told) -> None:
@@ -127,7 +143,6 @@ async def test_a_budget_is_a_days_and_a_tenants(house: House, told: Told) -> Non
     assert await told.may_describe(GATE, PERSON, TODAY + timedelta(days=1), 1) is Grant.GIVEN
     await told.give_back("default", TODAY)
     assert await told.may_describe(GATE, PERSON, TODAY, 1) is Grant.GIVEN
-    assert await told.may_describe(GATE, PERSON, TODAY, 0) is Grant.SPENT
 
 
 async def test_days_long_gone_are_forgotten(house: House, told: Told) -> None:
