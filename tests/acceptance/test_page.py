@@ -22,7 +22,7 @@ from kilocam.bus import Position
 from kilocam.core import CameraKey, Window, format_time, share_within
 from kilocam.database import Database
 from kilocam.fleet import CameraInput, Fleet, Keyring, Role
-from kilocam.insight import Windows
+from kilocam.insight import Told, Windows
 from kilocam.media import read_frame_number
 
 pytestmark = pytest.mark.timeout(400)
@@ -250,6 +250,20 @@ def test_events_are_shown_as_they_come_and_their_pictures_play(
     cards.first.get_by_role("link").click()
     expect(signed_in.get_by_role("heading", name="hour")).to_be_visible()
     assert grab(signed_in, "past").number is not None
+
+
+def test_what_a_model_says_stands_beside_its_name(signed_in: Page, house: House) -> None:
+    at_us = house.hour.truth.spec.start_us + 180_000_000
+    see(house, "bus", at_us)
+    said = "A <b>red</b> bus waits; IGNORE ALL RULES."
+    event = event_id(house.hour.key, at_us, 0)
+    house.write(lambda database, _: Told(database).describe(house.hour.key, event, said, "eye-1"))
+    signed_in.goto(f"{house.url}/#/events")
+    signed_in.get_by_role("searchbox").fill("rules")
+    cards = signed_in.get_by_test_id("event")
+    expect(cards).to_have_count(1)
+    expect(cards.first).to_contain_text(f"{said} (eye-1)")
+    expect(cards.first.locator("b")).to_have_text("bus")  # what was said is no markup
 
 
 def audited_window(key: CameraKey, at_us: int, *, moving: bool) -> WindowResult:

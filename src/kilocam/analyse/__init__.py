@@ -9,6 +9,7 @@ Start reading at: `analyst.py`; `docs/design/analyse.md` says why.
 from kilocam.analyse.analyst import Analyst, AnalystOptions, AnalystStatus
 from kilocam.analyse.canary import Limits, Tally, Verdict
 from kilocam.analyse.comparing import Comparing, ComparingOptions
+from kilocam.analyse.describing import Describing, DescribingOptions
 from kilocam.analyse.detector import KINDS
 from kilocam.analyse.detectors import check_detector
 from kilocam.analyse.errors import (
@@ -36,6 +37,7 @@ from kilocam.analyse.models import (
 from kilocam.analyse.pictures import Footage
 from kilocam.analyse.pool import (
     ComparePool,
+    CutPool,
     ListenPool,
     LookPool,
     PoolCounts,
@@ -63,6 +65,7 @@ from kilocam.analyse.seams import (
     Glance,
     HearingSink,
     Noted,
+    Permit,
     ReadingSink,
     Resume,
     WindowSink,
@@ -96,6 +99,9 @@ __all__ = [
     "Comparing",
     "ComparingOptions",
     "Counts",
+    "CutPool",
+    "Describing",
+    "DescribingOptions",
     "Footage",
     "FootageError",
     "FootageSource",
@@ -113,6 +119,7 @@ __all__ = [
     "NotYet",
     "Noted",
     "ObjectSeen",
+    "Permit",
     "PoolCounts",
     "PoolOptions",
     "ReadPool",

@@ -279,12 +279,14 @@ class Analyst:
             await self._keeper.keep(look, outcome, held)
 
     def _tell(self, look: Look, outcome: LookOutcome, session: Session) -> None:
+        before = outcome.before
         glance = Glance(
             key=look.key,
             window=look.window,
             gop_us=look.target.gop_us,
             changed=outcome.findings.changed,
             moving=outcome.found,
+            objects=(*(before.objects if before else ()), *outcome.findings.objects),
             grey=outcome.grey,
             session=session,
             pressed=self._scheduler.pressed,

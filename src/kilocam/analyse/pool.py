@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Generic, Self, TypeVar, cast
 
 from kilocam.analyse.comparer import CompareOutcome, CompareTask
+from kilocam.analyse.cutter import CutOutcome, CutTask
 from kilocam.analyse.errors import FootageError, ModelError, WorkerError
 from kilocam.analyse.lines import ReadOutcome, ReadTask
 from kilocam.analyse.look import LookOutcome, LookTask
@@ -164,6 +165,7 @@ LookPool = WorkerPool[LookTask, LookOutcome]
 ReadPool = WorkerPool[ReadTask, ReadOutcome]
 ListenPool = WorkerPool[ListenTask, ListenOutcome]
 ComparePool = WorkerPool[CompareTask, CompareOutcome]
+CutPool = WorkerPool[CutTask, CutOutcome]
 
 
 class _Overdue(WorkerError):

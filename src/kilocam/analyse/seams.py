@@ -2,9 +2,12 @@
 
 from collections.abc import AsyncGenerator, Container, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
+from enum import Enum, auto
 from typing import Protocol
 
 from kilocam.analyse.comparer import CompareOutcome, CompareTask
+from kilocam.analyse.cutter import CutOutcome, CutTask
 from kilocam.analyse.difference import Grey
 from kilocam.analyse.ears import Kept
 from kilocam.analyse.lines import ReadOutcome, ReadTask
@@ -14,6 +17,7 @@ from kilocam.analyse.results import Box, ObjectSeen, SkippedWindow, WindowResult
 from kilocam.analyse.utterances import ListenOutcome, ListenTask
 from kilocam.bus import LeaseChange, Position
 from kilocam.core import CameraKey, GopRef, Session, Window
+from kilocam.llm import Question
 
 
 class WindowSource(Protocol):
@@ -89,6 +93,57 @@ class Listeners(Protocol):
         ...
 
 
+class Cutters(Protocol):
+    """Whoever cuts pictures (a `WorkerPool`)."""
+
+    async def do(self, task: CutTask) -> CutOutcome:
+        """Cut; raises `FootageError`, `WorkerError` or `ModelError`."""
+        ...
+
+
+class Teller(Protocol):
+    """Whoever says what a picture shows (`llm`)."""
+
+    async def ask(self, question: Question) -> str:
+        """What it answers; raises `LlmError`."""
+        ...
+
+
+class Permit(Enum):
+    """Whether a description may be asked for."""
+
+    GIVEN = auto()
+    """It is counted: ask, or give it back."""
+    NEEDLESS = auto()
+    """The event is gone, or described already."""
+    SPENT = auto()
+    """The tenant's budget of that day is."""
+
+
+class DescribingSink(Protocol):
+    """Whoever keeps what is said of events, and counts what tenants have spent."""
+
+    async def may_describe(self, key: CameraKey, event_id: str, day: date, budget: int) -> Permit:
+        """Count one more description of a camera's event, if it needs one and may have it.
+
+        Raises:
+            Refused: there is no place for it.
+        """
+        ...
+
+    async def give_back(self, tenant: str, day: date) -> None:
+        """What was given was asked of nobody."""
+        ...
+
+    async def describe(self, key: CameraKey, event_id: str, said: str, by: str) -> bool:
+        """This is what a model says of a camera's event; false: it is gone or was described.
+
+        Raises:
+            Refused: there is no place for it.
+        """
+        ...
+
+
 class HearingSink(Protocol):
     """Whoever keeps what was said, and how far each camera was listened to."""
 
@@ -155,6 +210,8 @@ class Glance:
     """Whose tracks say what there is to be heard."""
     pressed: bool = False
     """Looks have too little time: whoever is less urgent holds back."""
+    objects: tuple[ObjectSeen, ...] = ()
+    """What this look adds to events: in the window before, if it was gone through, and in this."""
 
 
 class Companion(Protocol):

@@ -17,7 +17,7 @@ from kilocam.analyse.errors import AnalyseError, FootageError
 from kilocam.analyse.models import DETECTOR, LISTENER, READER, SOUNDS, load_model
 from kilocam.analyse.wire import Broken, Done, Outcome, Ready, Unreadable, encode, read_task
 
-NICENESS = {"look": 5, "read": 15, "listen": 15, "compare": 15}
+NICENESS = {"look": 5, "read": 15, "listen": 15, "compare": 15, "cut": 15}
 """Added to the analyst's own, by what a worker does: looks come before what takes long."""
 ADDRESS_SPACE = 6 * 1024**3
 """What a decoder gone wild may reserve before it fails instead of the machine."""
@@ -100,12 +100,20 @@ def _compare(models: Path, current: str, candidate: str) -> Callable[[Any], obje
     return Comparer(one, other, StoredPictures()).compare
 
 
+def _cut(_models: Path) -> Callable[[Any], object]:
+    from kilocam.analyse.cutter import Cutter
+    from kilocam.analyse.stored import StoredPictures
+
+    return Cutter(StoredPictures()).cut
+
+
 Prepare = Callable[..., Callable[[Any], object]]
 _PREPARE: Mapping[str, Prepare] = {
     "look": _look,
     "read": _read,
     "listen": _listen,
     "compare": _compare,
+    "cut": _cut,
 }
 """Each imports what it alone needs; takes the folder and references of the models named."""
 

@@ -22,9 +22,11 @@ from kilocam.analyse.models import (
 )
 from kilocam.cli.data import DataDir
 from kilocam.cli.installation import Installation
+from kilocam.cli.roles.describer import endpoint_of
 from kilocam.cli.supervise_state import living
 from kilocam.cli.up import listen_address
 from kilocam.core import ConfigError
+from kilocam.core.settings import LlmSettings
 
 _FILES = 4096
 _DISK_MB = 64
@@ -51,6 +53,7 @@ def examine(installation: Installation) -> Iterator[Finding]:
     yield examine_port(installation.settings.http.listen, installation.data)
     analysis = installation.settings.analysis
     yield from examine_models(models_directory(), analysis.detector, analysis.canary)
+    yield examine_llm(installation.settings.llm)
     yield _program("ffmpeg", "only `kilocam bench record` needs it", "apt-get install ffmpeg")
 
 
@@ -169,6 +172,20 @@ def _bad_model(name: str, error: ModelError) -> Finding:
     """Its text ends in how to mend it."""
     text, _, mend = str(error).rpartition("; ")
     return Finding(name=name, ok=False, text=text, mend=mend)
+
+
+def examine_llm(settings: LlmSettings) -> Finding:
+    """Who describes new events; the endpoint is not asked, for that may cost money."""
+    if not settings.describes:
+        return Finding(name="descriptions", ok=True, text="off; llm.base_url turns them on")
+    endpoint = endpoint_of(settings)
+    text = f"by {endpoint.shown}, {settings.descriptions_per_day} a day for each tenant"
+    return Finding(
+        name="descriptions",
+        ok=not endpoint.exposed,
+        text=f"{text}, unencrypted" if endpoint.exposed else text,
+        mend="use https: pictures and llm.api_key can be read on the way",
+    )
 
 
 def _program(name: str, why: str, mend: str) -> Finding:

@@ -6,12 +6,13 @@ from kilocam.bus import BusTarget, Schema
 from kilocam.core import CameraKey, GopRef, GopRefs
 from kilocam.insight import EventChange
 
-# Windows that were announced one by one, as they were before, may still be on the queue.
+# What was announced by a release before may still be on the queue.
 SCHEMAS = (
     Schema("gop", 1, GopRef),
     Schema("gop", 2, GopRef),
     Schema("gops", 1, GopRefs),
     Schema("event", 1, EventChange),
+    Schema("event", 2, EventChange),
 )
 
 

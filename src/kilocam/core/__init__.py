@@ -1,12 +1,13 @@
 """What several rooms share and none owns.
 
-Owns: ids, times, the clock, the base of all errors, settings, what a rule is, and the values that
-cross rooms.
+Owns: ids, times, the clock, the breaker, the base of all errors, settings, what a rule is, and the
+values that cross rooms.
 Never does: input or output beyond reading settings; anything only one room needs.
 Start reading at: `values.py`.
 """
 
 from kilocam.core.bounds import share_within
+from kilocam.core.breaker import Breaker
 from kilocam.core.clock import Clock, SystemClock
 from kilocam.core.errors import ConfigError, KilocamError
 from kilocam.core.ids import CameraKey, check_id
@@ -34,6 +35,7 @@ from kilocam.core.values import (
 )
 
 __all__ = [
+    "Breaker",
     "CameraKey",
     "Clock",
     "ConfigError",

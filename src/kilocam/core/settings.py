@@ -5,9 +5,18 @@ import re
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidationError,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from kilocam.core.errors import ConfigError
@@ -103,6 +112,54 @@ class AnalysisSettings(_Section):
     """A trial lasts so long before it may promote: nights are not like days."""
 
 
+def _base_url(value: object) -> object:
+    if isinstance(value, str) and value:
+        try:
+            parts = urlsplit(value)
+            plain = bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            raise ValueError(_BAD_BASE_URL) from None
+        if parts.scheme not in ("http", "https") or not plain or parts.query or parts.fragment:
+            raise ValueError(_BAD_BASE_URL)
+        if "@" in parts.netloc:
+            raise ValueError("it holds a login: put the key into llm.api_key")
+    return value
+
+
+def _key(value: object) -> object:
+    if isinstance(value, str) and not (
+        value.isascii() and value.isprintable() and " " not in value
+    ):
+        raise ValueError("it holds spaces or signs that no key has")
+    return value
+
+
+_BAD_BASE_URL = "write it as https://host/v1, up to and without /chat/completions"
+
+
+class LlmSettings(_Section):
+    """A language model that looks at pictures; an empty `base_url` means none."""
+
+    base_url: Annotated[str, BeforeValidator(_base_url)] = ""
+    model: str = ""
+    api_key: Annotated[str, BeforeValidator(_key), Field(repr=False)] = ""
+    descriptions_per_day: Annotated[int, Field(ge=0)] = 500
+    """What a tenant may have described on a UTC day; 0: nothing."""
+
+    @model_validator(mode="after")
+    def _names_a_model(self) -> Self:
+        if self.base_url and not self.model:
+            raise ValueError(
+                "base_url is set and model is not: name the model that is served there"
+            )
+        return self
+
+    @property
+    def describes(self) -> bool:
+        """Whether new events are described."""
+        return bool(self.base_url) and self.descriptions_per_day > 0
+
+
 class SecuritySettings(_Section):
     """Keys outside the data directory; empty: inside it, mode 600."""
 
@@ -132,6 +189,7 @@ class Settings(BaseSettings):
     bus: BusSettings = BusSettings()
     database: DatabaseSettings = DatabaseSettings()
     analysis: AnalysisSettings = AnalysisSettings()
+    llm: LlmSettings = LlmSettings()
     security: SecuritySettings = SecuritySettings()
     camera: list[CameraSettings] = []
 

@@ -16,8 +16,7 @@ from typing import Any
 
 import asyncpg
 
-from kilocam.core import Clock, SystemClock
-from kilocam.database.breaker import Breaker
+from kilocam.core import Breaker, Clock, SystemClock
 from kilocam.database.credentials import display_url
 from kilocam.database.errors import DatabaseBusy, DatabaseError, DatabaseUnavailable
 from kilocam.database.transaction import Transaction

@@ -22,7 +22,7 @@ from kilocam.insight.hits import Evaluated, HitCount, RuleHits, RulesOf
 from kilocam.insight.insight import Insight
 from kilocam.insight.query import SEEN_CLASSES, admits
 from kilocam.insight.seams import LookedWindow, SkippedWindow
-from kilocam.insight.told import Stretch, Told
+from kilocam.insight.told import Grant, Stretch, Told
 from kilocam.insight.tracks import Hit
 from kilocam.insight.values import (
     Answer,
@@ -57,6 +57,7 @@ __all__ = [
     "EventFilter",
     "Feed",
     "Found",
+    "Grant",
     "Hit",
     "HitCount",
     "Insight",

@@ -40,11 +40,20 @@ async def replace_contributions(
     rows = [(*at, sense, *_contribution(seen)) for seen in objects]
     await transaction.execute_many(_sql("put_contribution"), rows)
     before = await transaction.fetch(_sql("drop_events"), window.tenant, touched)
-    after = await transaction.fetch(_sql("fold_events"), window.tenant, touched)
-    if changes := _changes(window.tenant, before, after):
-        bodies = [asdict(change) for change in changes]
-        await transaction.execute(_sql("tell"), window.tenant, f"{TOPIC}.{window.camera}", bodies)
+    described = [row for row in before if row["description"]]
+    kept = ([row[name] for row in described] for name in ("id", "description", "described_by"))
+    after = await transaction.fetch(_sql("fold_events"), window.tenant, touched, *kept)
+    await tell_changes(transaction, window.camera, changes_between(window.tenant, before, after))
     return touched
+
+
+async def tell_changes(
+    transaction: Transaction, camera: str, changes: Sequence[EventChange]
+) -> None:
+    """Put what happened to a camera's events into the outbox."""
+    if changes:
+        bodies = [asdict(change) for change in changes]
+        await transaction.execute(_sql("tell"), changes[0].tenant, f"{TOPIC}.{camera}", bodies)
 
 
 def _contribution(seen: ObjectSeen) -> tuple[object, ...]:
@@ -57,7 +66,7 @@ def _contribution(seen: ObjectSeen) -> tuple[object, ...]:
     )  # fmt: skip
 
 
-def _changes(tenant: str, before: Sequence[Row], after: Sequence[Row]) -> list[EventChange]:
+def changes_between(tenant: str, before: Sequence[Row], after: Sequence[Row]) -> list[EventChange]:
     """What happened to events between two states of them, in a fixed order."""
     old = {row["id"]: row for row in before}
     new = {row["id"]: row for row in after}
@@ -85,6 +94,7 @@ def _change(tenant: str, row: Row, kind: ChangeKind) -> EventChange:
         best_us=row["best_us"],
         box=(x, y, w, h),
         text=row["text"],
+        description=row["description"],
     )
 
 

@@ -87,25 +87,27 @@ values ($1, $2, $3, $4, $5::text::uuid, $6, $7, $8, $9, $10, $11, $12, $13, $14,
 -- Events that are about to be made again.
 delete from event where tenant = $1 and id = any($2::text[]::uuid[])
 returning id::text as id, start as start_us, ends as end_us, class as label, score, camera,
-  box, best as best_us, colours, text;
+  box, best as best_us, colours, text, description, described_by;
 
 -- name: fold_events
 -- Events out of their contributions: label, colours and stillness as last seen (or told), the
--- picture as best seen, the text as best read.
+-- picture as best seen, the text as best read. What was said of them is handed in again.
 insert into event (tenant, id, start, ends, camera, class, still, score, box, best, colours, text,
-  words)
+  description, described_by, words)
 select tenant, event, min(first), max(last), camera, (array_agg(label order by start desc))[1],
   (array_agg(still order by start desc))[1], max(score),
   (array_agg(box order by score desc, best))[1], (array_agg(best order by score desc, best))[1],
   coalesce((array_agg(colours order by start desc) filter (where colours <> ''))[1], ''),
-  (array_agg(text order by score desc, best))[1],
+  (array_agg(text order by score desc, best))[1], coalesce(said, ''), coalesce(by, ''),
   concat_ws(' ', (array_agg(colours order by start desc) filter (where colours <> ''))[1],
     (array_agg(label order by start desc))[1], camera,
-    nullif((array_agg(text order by score desc, best))[1], ''))
-from contribution where tenant = $1 and event = any($2::text[]::uuid[])
-group by tenant, event, camera
+    nullif((array_agg(text order by score desc, best))[1], ''), said)
+from contribution
+  left join unnest($3::text[]::uuid[], $4::text[], $5::text[]) as told (id, said, by) on id = event
+where tenant = $1 and event = any($2::text[]::uuid[])
+group by tenant, event, camera, said, by
 returning id::text as id, start as start_us, ends as end_us, class as label, score, camera,
-  box, best as best_us, colours, text;
+  box, best as best_us, colours, text, description, described_by;
 
 -- name: tell
 -- What changed, to be published by control's relay.
@@ -141,7 +143,7 @@ where tenant = $1 and version = $3 and start >= $4 and camera in (
 -- name: events
 -- A page of events, newest first, after the last one of the page before.
 select id::text as id, start as start_us, ends as end_us, camera, class as label, still, score,
-  box, best as best_us, colours, text, zones, changed from event
+  box, best as best_us, colours, text, description, described_by, zones, changed from event
 where tenant = $1 and ($2::text[] is null or camera = any($2))
   and ($3::text[] is null or class = any($3))
   and ($4::timestamptz is null or ends >= $4) and ($5::timestamptz is null or start < $5)
@@ -153,7 +155,7 @@ order by start desc, id desc limit $10;
 -- name: event
 -- One event.
 select id::text as id, start as start_us, ends as end_us, camera, class as label, still, score,
-  box, best as best_us, colours, text, zones, changed from event
+  box, best as best_us, colours, text, description, described_by, zones, changed from event
 where tenant = $1 and id = $2::text::uuid order by start limit 1;
 
 -- name: sights
@@ -167,7 +169,7 @@ select pg_snapshot_xmin(pg_current_snapshot())::text::bigint;
 -- name: changes
 -- Events made or made again after a change, in the order of changes.
 select id::text as id, start as start_us, ends as end_us, camera, class as label, still, score,
-  box, best as best_us, colours, text, zones, changed from event
+  box, best as best_us, colours, text, description, described_by, zones, changed from event
 where tenant = $1 and (changed, id) > ($2::bigint, $3::text::uuid)
   and changed < pg_snapshot_xmin(pg_current_snapshot())::text::bigint
 order by changed, id limit $4;
@@ -202,7 +204,7 @@ group by camera, stage order by camera, stage;
 -- The newest events that fit filters and, where words are all there is to go by, one of the words;
 -- with the words that each holds.
 select id::text as id, start as start_us, ends as end_us, camera, class as label, still, score,
-  box, best as best_us, colours, text, zones, changed,
+  box, best as best_us, colours, text, description, described_by, zones, changed,
   array(select word from unnest($6::text[]) word
         where document @@ plainto_tsquery('english', word)) as matched
 from event
@@ -220,7 +222,7 @@ select word from unnest($1::text[]) word where numnode(plainto_tsquery('english'
 -- The same for classes, cameras and texts that are misspelt (or misread), among the newest events that fit the filters; pg_trgm.
 select *, '{}'::text[] as matched from (
   select id::text as id, start as start_us, ends as end_us, camera, class as label, still, score,
-    box, best as best_us, colours, text, zones, changed
+    box, best as best_us, colours, text, description, described_by, zones, changed
   from event
   where tenant = $1 and ($2::text[] is null or camera = any($2))
     and ($3::text[] is null or class = any($3))
@@ -242,7 +244,7 @@ select drop_days(to_regclass($1), $2::text::date);
 -- name: has_day
 -- Whether a day's partition was made, and the last migration's table: control has prepared the
 -- database.
-select to_regclass($1) is not null and to_regclass('stage_count') is not null;
+select to_regclass($1) is not null and to_regclass('description_budget') is not null;
 
 -- name: stretches
 -- Stretches of a camera's sound that are open.
@@ -277,3 +279,30 @@ where hearing.tenant = $1 and hearing.camera = each.camera and hearing.start = e
 -- name: drop_stretches
 -- What ended and is heard needs no more attention.
 delete from hearing where tenant = $1 and camera = $2 and until >= ends;
+
+-- name: undescribed
+-- Whether an event is there and nobody has described it.
+select true from event where tenant = $1 and id = $2::text::uuid and description = '';
+
+-- name: reserve_description
+-- One more description of a day, within its budget; nothing where it is spent.
+insert into description_budget (tenant, day, asked) values ($1, $2::date, 1)
+on conflict (tenant, day) do update set asked = description_budget.asked + 1
+where description_budget.asked < $3 returning asked;
+
+-- name: return_description
+-- What was reserved was not asked for.
+update description_budget set asked = asked - 1
+where tenant = $1 and day = $2::date and asked > 0;
+
+-- name: forget_budgets
+-- What was asked for on days long gone.
+delete from description_budget where tenant = $1 and day < $2::date - 7;
+
+-- name: describe
+-- What a model says of an event, once; gives the event as it is now.
+update event set description = $3, described_by = $4, words = words || ' ' || $3,
+  changed = pg_current_xact_id()::text::bigint
+where tenant = $1 and id = $2::text::uuid and description = ''
+returning id::text as id, start as start_us, ends as end_us, class as label, score, camera,
+  box, best as best_us, colours, text, description, described_by;

@@ -1,14 +1,17 @@
-"""Writing what was read in pictures and heard in sound.
+"""Writing what was read in pictures, heard in sound and said of pictures by a model.
 
 Text read in a window replaces what was read in it before. Speech has no windows: a camera's sound
 is listened to in *stretches*, and what was said is kept in the transaction that moves the stretch
-past it. So it is kept once, whoever else listens to the same.
+past it. So it is kept once, whoever else listens to the same. An event is described once; that is
+counted before anybody is asked, so a tenant's budget of a day holds whoever dies meanwhile.
 """
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import date
+from enum import Enum, auto
 
 from kilocam.core import CameraKey, ConfigError, Window
 from kilocam.database import (
@@ -20,7 +23,12 @@ from kilocam.database import (
     UnknownTenant,
     load_queries,
 )
-from kilocam.insight.contributions import Sense, replace_contributions
+from kilocam.insight.contributions import (
+    Sense,
+    changes_between,
+    replace_contributions,
+    tell_changes,
+)
 from kilocam.insight.errors import Refused
 from kilocam.insight.seams import ObjectSeen
 
@@ -35,8 +43,22 @@ class Stretch:
     """None: the live one."""
 
 
+class Grant(Enum):
+    """Whether a description may be asked for."""
+
+    GIVEN = auto()
+    """It is counted: ask, or give it back."""
+    NEEDLESS = auto()
+    """The event is gone, or described already."""
+    SPENT = auto()
+    """The tenant's budget of that day is."""
+
+
 class Told:
-    """What analysis read and heard; every call may raise `DatabaseError` and be made again."""
+    """What analysis read, heard and was told of.
+
+    Every call may raise `DatabaseError` and be made again.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -140,6 +162,52 @@ class Told:
         with _refusals():
             async with self._database.for_tenant(key.tenant) as transaction:
                 await transaction.execute(_sql("drop_stretches"), key.tenant, key.camera)
+
+    async def may_describe(self, key: CameraKey, event_id: str, day: date, budget: int) -> Grant:
+        """Count one more description of an event of the camera, if it needs one and may have it.
+
+        Args:
+            key: whose event.
+            event_id: the event.
+            day: by UTC; the same for all who share the budget.
+            budget: descriptions that the tenant may have on a day, one at least.
+
+        Raises:
+            Refused: the tenant is gone.
+        """
+        with _refusals():
+            async with self._database.for_tenant(key.tenant) as transaction:
+                if not await transaction.fetchval(_sql("undescribed"), key.tenant, event_id):
+                    return Grant.NEEDLESS
+                at = (key.tenant, day)
+                asked = await transaction.fetchval(_sql("reserve_description"), *at, budget)
+                if asked == 1:
+                    await transaction.execute(_sql("forget_budgets"), *at)
+        return Grant.GIVEN if asked is not None else Grant.SPENT
+
+    async def give_back(self, tenant: str, day: date) -> None:
+        """What was granted was asked of nobody, or refused: it does not count."""
+        with _refusals():
+            async with self._database.for_tenant(tenant) as transaction:
+                await transaction.execute(_sql("return_description"), tenant, day)
+
+    async def describe(self, key: CameraKey, event_id: str, said: str, by: str) -> bool:
+        """An event of the camera looks like this, says a model; whether it is kept.
+
+        False: the event is gone meanwhile, or somebody else's description came first.
+
+        Raises:
+            Refused: there is no place for it.
+        """
+        with _refusals():
+            async with self._database.for_tenant(key.tenant) as transaction:
+                # No window is written meanwhile: it would make the event again without this.
+                await transaction.execute(_sql("hold"), key.tenant, [key.partition])
+                row = await transaction.fetchrow(_sql("describe"), key.tenant, event_id, said, by)
+                if row is not None:
+                    told = changes_between(key.tenant, [{**row, "description": ""}], [row])
+                    await tell_changes(transaction, key.camera, told)
+        return row is not None
 
 
 @contextmanager

@@ -64,6 +64,10 @@ class Event:
     """Its colours, the largest first; empty: none could be told."""
     text: str
     """What was read or said; empty for an object."""
+    description: str
+    """What a model says of one picture of it, and may be wrong about; empty: nothing."""
+    described_by: str
+    """That model."""
     still: bool
     """It had not moved for a while when it was last seen."""
     zones: tuple[str, ...]
@@ -178,6 +182,8 @@ class EventChange:
     best_us: int
     box: Box
     text: str = ""
+    description: str = ""
+    """Of a model; it may be wrong."""
 
     @classmethod
     def from_body(cls, body: Mapping[str, Any]) -> "EventChange":
@@ -195,6 +201,8 @@ def read_event(row: Row) -> Event:
         label=row["label"],
         colours=tuple(row["colours"].split()),
         text=row["text"],
+        description=row["description"],
+        described_by=row["described_by"],
         score=row["score"],
         start_us=row["start_us"],
         end_us=row["end_us"],

@@ -28,6 +28,7 @@ from tests.integration.insight.made import (
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
+from kilocam import insight
 from kilocam.analyse import BoxAt, SkipReason, StageCount
 from kilocam.api import Catalogue, KnownCameras, RateLimit
 from kilocam.api.app import PROBLEMS
@@ -146,6 +147,8 @@ async def test_events_have_the_shape_of_the_contract(house: House) -> None:
         "box": [0.1, 0.2, 0.25, 0.5],
         "zones": [],
         "text": [],
+        "description": "",
+        "described_by": "",
         "still": False,
         "best": format_time(T0),
         "snapshot_url": f"/v1/cameras/gate/snapshot.jpg?at={format_time(T0)}",
@@ -184,6 +187,23 @@ async def test_lists_are_filtered(house: House, query: dict[str, str], classes: 
             assert [item["class"] for item in rest.json()["items"]] == ["person"]
 
 
+async def test_what_a_model_says_is_shown_beside_its_name(house: House) -> None:
+    await house.fill()
+    person = seen(0, 0).event_id
+    async with house.installation.database() as database:
+        said = "A man carries a ladder."
+        assert await insight.Told(database).describe(GATE, person, said, "eye-1")
+    async with house.client() as client:
+        one = (await client.get(f"/v1/events/{person}")).json()
+        answer = await client.post("/v1/search", json={"query": "someone with a ladder"})
+    [found] = answer.json()["items"]
+    assert found["event_id"] == person
+    for shown in (one, found):
+        assert shown["description"] == "A man carries a ladder."
+        assert shown["described_by"] == "eye-1"
+        assert shown["text"] == []
+
+
 async def test_search_answers_with_footage(house: House) -> None:
     await house.fill()
     async with house.client() as client:
@@ -195,8 +215,8 @@ async def test_search_answers_with_footage(house: House) -> None:
             "/v1/search", json={"query": "truck", "classes": ["person"], "cameras": ["gate"]}
         )
     assert set(found) == {
-        "score", "kind", "camera", "start", "end", "title", "text", "box", "event_id",
-        "snapshot_url", "clip_url",
+        "score", "kind", "camera", "start", "end", "title", "text", "description",
+        "described_by", "box", "event_id", "snapshot_url", "clip_url",
     }  # fmt: skip
     assert answer.json()["unmatched"] == ["wooden"]
     assert found["box"] == [0.1, 0.2, 0.25, 0.5]

@@ -13,11 +13,18 @@ from kilocam.analyse.errors import FootageError, ModelError, NotYet, Refused, Wo
 from kilocam.analyse.keeper import KeeperOptions
 from kilocam.analyse.look import SAMPLE_US, SPARE_US, Findings, LookOutcome, LookTask, Memory
 from kilocam.analyse.pictures import Footage
-from kilocam.analyse.results import SkippedWindow, SkipReason, StageCount, WindowResult
+from kilocam.analyse.results import (
+    BoxAt,
+    ObjectSeen,
+    SkippedWindow,
+    SkipReason,
+    StageCount,
+    WindowResult,
+)
 from kilocam.analyse.scheduler import SchedulerOptions
 from kilocam.analyse.seams import Glance, Noted
 from kilocam.bus import Asked, BusUnavailable, Granted, LeaseChange, Position, Revoked
-from kilocam.core import CameraKey, GopRef, SystemClock, now_us
+from kilocam.core import CameraKey, GopRef, SystemClock, Window, now_us
 
 pytestmark = pytest.mark.asyncio
 S = 1_000_000
@@ -109,6 +116,8 @@ class Crew:
     def __init__(self) -> None:
         self.tasks: list[LookTask] = []
         self.found = False
+        self.walker = False
+        """Somebody is seen in each window; the event's id is its start."""
         self.error: Callable[[LookTask], Exception | None] = lambda _: None
         self.gate = asyncio.Event()
         self.gate.set()
@@ -119,10 +128,14 @@ class Crew:
         if (error := self.error(task)) is not None:
             raise error
         stages = {"decode": StageCount(seen=1, passed=1, cost_us=2000)}
-        findings = Findings(window=task.window, objects=(), changed=None, stages=stages)
+        findings = Findings(
+            window=task.window, objects=self._seen(task.window), changed=None, stages=stages
+        )
         before = None
         if task.before is not None:
-            before = Findings(window=task.before, objects=(), changed=None, stages=stages)
+            before = Findings(
+                window=task.before, objects=self._seen(task.before), changed=None, stages=stages
+            )
         return LookOutcome(
             before=before,
             findings=findings,
@@ -131,6 +144,13 @@ class Crew:
             changed=self.found,
             found=self.found,
         )
+
+    def _seen(self, window: Window) -> tuple[ObjectSeen, ...]:
+        if not self.walker:
+            return ()
+        box = BoxAt(at_us=window.start_us, box=(0.1, 0.1, 0.1, 0.1), score=0.9)
+        event = str(window.start_us)
+        return (ObjectSeen(event_id=event, opens=True, label="person", still=False, boxes=(box,)),)
 
 
 @dataclass(frozen=True)
@@ -291,6 +311,18 @@ async def test_those_beside_are_told_of_looks_and_of_partitions_that_go() -> Non
         stage.beside.gone.clear()
         stage.queue.changes.put_nowait(Revoked(HOME, 1))
         await stage.until(lambda: stage.beside.gone == [HOME])
+
+
+async def test_those_beside_are_told_what_was_seen_and_in_the_rest_of_the_window_before() -> None:
+    async with _running() as stage:
+        stage.crew.found = stage.crew.walker = True
+        stage.grant()
+        first = stage.queue.offer()
+        await stage.until(lambda: stage.book.starts == [first])
+        second = stage.queue.offer()
+        await stage.until(lambda: stage.book.starts == [first, first, second])
+        told = [[each.event_id for each in glance.objects] for glance in stage.beside.glances]
+        assert told == [[str(first)], [str(first), str(second)]]
 
 
 async def test_windows_of_partitions_that_are_not_ours_are_left_alone() -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from kilocam.analyse import Manifest
 from kilocam.cli.data import DataDir
-from kilocam.cli.doctor import Finding, examine_models, examine_port
+from kilocam.cli.doctor import Finding, examine_llm, examine_models, examine_port
+from kilocam.core.settings import LlmSettings
 
 
 def port_finding(data: Path, port: int) -> Finding:
@@ -72,3 +73,17 @@ def test_models_are_shown_with_version_licence_and_whether_they_are_whole(tmp_pa
     assert (detector.ok, detector.text) == (True, "eye@7")
     assert (canary.ok, canary.name) == (False, "canary")
     assert canary.mend.endswith("or name one that is there: eye, lens")
+
+
+def test_who_describes_is_shown_and_what_others_may_read() -> None:
+    off = examine_llm(LlmSettings())
+    assert (off.ok, off.text) == (True, "off; llm.base_url turns them on")
+    key = "sk-nobody-may-see-this"
+    there = LlmSettings(base_url="https://models.example/v1", model="eye-1", api_key=key)
+    safe = examine_llm(there)
+    assert safe.ok
+    assert safe.text == "by eye-1 at models.example, 500 a day for each tenant"
+    bare = examine_llm(there.model_copy(update={"base_url": "http://10.0.0.7:8080/v1"}))
+    assert not bare.ok
+    assert bare.text == "by eye-1 at 10.0.0.7:8080, 500 a day for each tenant, unencrypted"
+    assert key not in f"{safe} {bare}"

@@ -8,6 +8,8 @@ from kilocam.analyse import DETECTOR
 from kilocam.core import ConfigError
 from kilocam.core.settings import Settings, load_settings
 
+_LLM = "write it as https://host/v1, up to and without /chat/completions"
+
 
 def write(tmp_path: Path, text: str) -> Path:
     file = tmp_path / "kilocam.toml"
@@ -50,12 +52,23 @@ def test_the_environment_wins_over_the_file(
             "analysis.canary: model '../other' is not valid: write NAME or NAME@VERSION",
         ),
         ("[analysis]\ncanary_share = 2\n", "analysis.canary_share: input should be less than"),
+        ('[llm]\nbase_url = "h/v1"\nmodel = "m"\n', f"llm.base_url: {_LLM}"),
+        ('[llm]\nbase_url = "https://h/v1?key=s3cret"\nmodel = "m"\n', f"llm.base_url: {_LLM}"),
+        ('[llm]\nbase_url = "https://h:x/v1"\nmodel = "m"\n', f"llm.base_url: {_LLM}"),
+        (
+            '[llm]\nbase_url = "https://u:s3cret@h/v1"\nmodel = "m"\n',
+            "llm.base_url: it holds a login: put the key into llm.api_key",
+        ),
+        ('[llm]\nbase_url = "https://h/v1"\n', "llm: base_url is set and model is not"),
+        ('[llm]\napi_key = "s3cret\\n"\n', "llm.api_key: it holds spaces or signs that no"),
+        ("[llm]\ndescriptions_per_day = -1\n", "llm.descriptions_per_day: input should be"),
     ],
 )
 def test_a_wrong_setting_gets_one_line_that_names_it(tmp_path: Path, text: str, line: str) -> None:
     with pytest.raises(ConfigError) as caught:
         load_settings(write(tmp_path, text))
     assert line in str(caught.value)
+    assert "s3cret" not in str(caught.value)
     assert "\n" not in str(caught.value).replace(str(tmp_path), "")
 
 
@@ -73,3 +86,18 @@ def test_a_camera_that_stands_twice_is_refused(tmp_path: Path) -> None:
 def test_settings_survive_the_way_to_a_child(tmp_path: Path) -> None:
     settings = load_settings(write(tmp_path, '[storage]\nkeep = "90m"\nmax_size = "3GB"\n'))
     assert Settings.model_validate_json(settings.model_dump_json()) == settings
+
+
+def test_a_key_reaches_children_and_shows_nowhere(tmp_path: Path) -> None:
+    text = '[llm]\nbase_url = "https://h/v1"\nmodel = "m"\napi_key = "sk-s3cret"\n'
+    settings = load_settings(write(tmp_path, text))
+    assert Settings.model_validate_json(settings.model_dump_json()).llm.api_key == "sk-s3cret"
+    assert "s3cret" not in f"{settings!r} {settings}"
+
+
+def test_descriptions_are_off_until_an_endpoint_is_named(tmp_path: Path) -> None:
+    assert not load_settings().llm.describes
+    named = '[llm]\nbase_url = "https://h/v1"\nmodel = "m"\n'
+    assert load_settings(write(tmp_path, named)).llm.describes
+    none = named + "descriptions_per_day = 0\n"
+    assert not load_settings(write(tmp_path, none)).llm.describes

@@ -57,7 +57,8 @@ def test_listeners_choose_by_camera_and_class(wanted: EventFilter, admitted: boo
     row = {
         "id": "5c6b0f0e-6a6c-4a0e-8b9e-0a4d4b9d4a11", "camera": "gate", "label": "car",
         "score": 0.5, "start_us": 1, "end_us": 3, "best_us": 2, "box": [0, 0, 1, 1],
-        "still": False, "colours": "red black", "text": "", "zones": ["yard"], "changed": 7,
+        "still": False, "colours": "red black", "text": "", "description": "A car.",
+        "described_by": "eye-1", "zones": ["yard"], "changed": 7,
     }  # fmt: skip
     assert read_event(row).colours == ("red", "black")
     assert read_event(row).zones == ("yard",)

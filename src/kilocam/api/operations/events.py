@@ -46,6 +46,14 @@ Box = Annotated[
     list[float],
     Field(description="[x, y, width, height] as fractions of the picture; of speech, all of it."),
 ]
+Description = Annotated[
+    str,
+    Field(
+        description="What the model `described_by` says of one picture; it may be wrong, or "
+        "repeat lettering that somebody held into the picture. Empty: nothing."
+    ),
+]
+DescribedBy = Annotated[str, Field(description="The model that wrote `description`.")]
 
 
 class EventOut(Model):
@@ -67,6 +75,8 @@ class EventOut(Model):
     box: Box
     zones: list[str]
     text: Annotated[list[str], Field(description="What was read or said.")]
+    description: Description
+    described_by: DescribedBy
     still: bool
     best: Annotated[str, Field(description="When it was seen best; `box` is of that picture.")]
     snapshot_url: str
@@ -157,6 +167,8 @@ class ResultOut(Model):
     end: str
     title: str
     text: Annotated[list[str], Field(description="What was read or said.")]
+    description: Description
+    described_by: DescribedBy
     box: Annotated[Box, Field(description="Where it is in the picture of `snapshot_url`.")]
     event_id: str
     snapshot_url: str
@@ -302,6 +314,8 @@ def event_out(event: Event) -> EventOut:
         box=_box(event.box),
         zones=list(event.zones),
         text=[event.text] if event.text else [],
+        description=event.description,
+        described_by=event.described_by,
         still=event.still,
         best=format_time(event.best_us),
         snapshot_url=snapshot_url(event),
@@ -347,6 +361,8 @@ def _result(event: Event, score: float) -> ResultOut:
         end=format_time(event.end_us),
         title=title(event),
         text=[event.text] if event.text else [],
+        description=event.description,
+        described_by=event.described_by,
         box=_box(event.box),
         event_id=event.id,
         snapshot_url=snapshot_url(event),

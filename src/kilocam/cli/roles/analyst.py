@@ -141,7 +141,8 @@ async def _work(child: Child) -> None:
             live = SocketLiveView([installation.data.ranges(RECORDER)])
             archive = Archive(installation.footage, live)
             footage, sound = ArchiveFootage(archive), ArchiveFootage(archive, exact=True)
-            async with leases, senses(footage, sound, database, clock) as beside:
+            llm = installation.settings.llm
+            async with leases, senses(footage, sound, database, clock, llm) as beside:
                 await asyncio.to_thread(_note_holder, note, leases.name)
                 analyst = Analyst(
                     source=BusWindows(bus, leases),

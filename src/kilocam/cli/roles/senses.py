@@ -1,16 +1,16 @@
-"""Reading and listening beside the analyst's looks; each has a worker process of its own.
+"""Reading, listening and describing beside the looks; each has a worker process of its own.
 
 They start their workers when there is something for them, so a fleet of mute cameras without
 lettering pays for none of it.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 
-from kilocam import insight
 from kilocam.analyse import (
     Companion,
+    Describing,
     FootageSource,
     Listening,
     ListenPool,
@@ -18,13 +18,14 @@ from kilocam.analyse import (
     PoolOptions,
     Reading,
     ReadPool,
-    Refused,
     models_directory,
     worker_command,
 )
 from kilocam.cli.child import Child
+from kilocam.cli.roles.describer import describer, refusals
 from kilocam.core import CameraKey, Clock, Window
 from kilocam.core.metrics import by_name
+from kilocam.core.settings import LlmSettings
 from kilocam.database import Database
 from kilocam.insight import Stretch, Told
 
@@ -39,17 +40,17 @@ class ToldSink:
 
     async def read(self, window: Window, texts: Sequence[ObjectSeen]) -> None:
         """Replace all that was read in a window."""
-        with _refusals():
+        with refusals():
             await self._told.read(window, texts)
 
     async def stretches(self, key: CameraKey) -> Sequence[Stretch]:
         """What of a camera's sound is being listened to."""
-        with _refusals():
+        with refusals():
             return await self._told.stretches(key)
 
     async def begin(self, key: CameraKey, at_us: int, instead_of: int | None) -> None:
         """A live stretch from here on."""
-        with _refusals():
+        with refusals():
             await self._told.begin(key, at_us, instead_of)
 
     async def heard(
@@ -61,7 +62,7 @@ class ToldSink:
         said: Sequence[ObjectSeen],
     ) -> bool:
         """This was said in a stretch, which is heard so far now."""
-        with _refusals():
+        with refusals():
             return await self._told.heard(key, start_us, from_us, until_us, said)
 
     async def silent(self, silences: Sequence[tuple[CameraKey, int, int]]) -> None:
@@ -70,23 +71,29 @@ class ToldSink:
 
     async def drop(self, key: CameraKey) -> None:
         """A camera's stretches that are heard to their end are done with."""
-        with _refusals():
+        with refusals():
             await self._told.drop(key)
 
 
 class Senses:
-    """Reading and listening, beside an analyst."""
+    """Reading, listening and perhaps describing, beside an analyst."""
 
-    def __init__(self, reading: Reading, listening: Listening) -> None:
+    def __init__(
+        self, reading: Reading, listening: Listening, describing: Describing | None
+    ) -> None:
         self._reading = reading
         self._listening = listening
-        self.companions: Sequence[Companion] = (reading, listening)
+        self._describing = describing
+        self._all: list[Reading | Listening | Describing] = [reading, listening]
+        if describing is not None:
+            self._all.append(describing)
+        self.companions: Sequence[Companion] = self._all
 
     async def run(self) -> None:
-        """Read and listen until cancelled."""
+        """Read, listen and describe until cancelled."""
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._reading.run())
-            tasks.create_task(self._listening.run())
+            for each in self._all:
+                tasks.create_task(each.run())
 
     def show_metrics(self, child: Child) -> None:
         """What came of what."""
@@ -111,35 +118,43 @@ class Senses:
             "Time of cameras with sound that is given up: too old, or unreadable.",
             listening.unheard_s,
         )
+        if (describing := self._describing) is not None:
+            metrics.watch_counters(
+                "describing",
+                "Events that might be described, what came of them, cost of their pictures.",
+                ("what",),
+                lambda: by_name(describing.counts),
+            )
 
     @property
     def problem(self) -> str:
         """Why something is not done; empty: all is."""
         told = {"read": self._reading.problem, "heard": self._listening.problem}
+        if self._describing is not None:
+            told["described"] = self._describing.problem
         return "; ".join(f"nothing is {what}: {why}" for what, why in told.items() if why)
-
-
-@contextmanager
-def _refusals() -> Iterator[None]:
-    """Neither room knows the other's errors."""
-    try:
-        yield
-    except insight.Refused as error:
-        raise Refused(str(error)) from error
 
 
 @asynccontextmanager
 async def senses(
-    footage: FootageSource, sound: FootageSource, database: Database, clock: Clock
+    footage: FootageSource,
+    sound: FootageSource,
+    database: Database,
+    clock: Clock,
+    llm: LlmSettings,
 ) -> AsyncIterator[Senses]:
-    """Whoever reads and listens, their workers ended afterwards."""
-    sink, models = ToldSink(Told(database)), models_directory()
+    """Whoever reads, listens and describes, their workers ended afterwards."""
+    told, models = Told(database), models_directory()
+    sink = ToldSink(told)
     async with AsyncExitStack() as stack:
         readers = ReadPool(worker_command(models, "read"), _OPTIONS)
         listeners = ListenPool(worker_command(models, "listen"), _OPTIONS)
         # Not entered, only left: they start when there is something for them.
         stack.push_async_exit(readers)
         stack.push_async_exit(listeners)
+        describing = await stack.enter_async_context(describer(llm, footage, told, clock))
         yield Senses(
-            Reading(footage, readers, sink, clock), Listening(sound, listeners, sink, clock)
+            Reading(footage, readers, sink, clock),
+            Listening(sound, listeners, sink, clock),
+            describing,
         )

@@ -103,6 +103,8 @@ export type Shown = {
   end: string;
   box: Box;
   text: string[]; // what was read or said; empty for an object
+  description: string; // what a model says of its picture, and may be wrong about
+  described_by: string; // that model
   snapshot_url: string;
   clip_url: string;
 };

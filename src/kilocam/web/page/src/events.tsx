@@ -14,6 +14,8 @@ type Card = {
   start: string;
   box: Box | null; // what was said has no place in the picture
   quote: string;
+  description: string;
+  author: string; // the model that wrote it
   picture: string;
   clip: string;
 };
@@ -39,6 +41,8 @@ const card = (id: string, shown: Shown): Card => ({
   start: shown.start,
   box: shown.box[2] < 1 || shown.box[3] < 1 ? shown.box : null,
   quote: shown.text[0] ?? "",
+  description: shown.description,
+  author: shown.described_by,
   picture: shown.snapshot_url,
   clip: shown.clip_url,
 });
@@ -209,6 +213,11 @@ function EventCard({ card, playing, play }: Playable) {
         )}
       </div>
       {card.quote && <q class="quote">{card.quote}</q>}
+      {card.description && (
+        <p class="quote" title={`${card.author} says so of one picture, and may be wrong`}>
+          {card.description} <small>({card.author})</small>
+        </p>
+      )}
       <footer>
         <b>{card.quote ? card.title.split(" ")[0] : card.title}</b>
         <a href={`#/camera/${card.camera}?at=${card.start}`}>

@@ -2,7 +2,7 @@
 
 import random
 
-from kilocam.database.breaker import Breaker
+from kilocam.core import Breaker
 
 
 class Hands:
@@ -56,3 +56,13 @@ def test_the_wait_grows_to_five_seconds_and_no_further() -> None:
         waits.append(hands.now_us - before)
     assert waits[0] <= 500_000
     assert 2_500_000 <= max(waits) <= 5_010_000
+
+
+def test_who_asks_to_be_left_alone_longer_is() -> None:
+    hands = Hands()
+    breaker = Breaker(hands, random.Random(1))
+    breaker.failed(60_000_000)
+    hands.now_us += 59_999_999
+    assert not breaker.admit()
+    hands.now_us += 1
+    assert breaker.admit()

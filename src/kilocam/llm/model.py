@@ -1,0 +1,157 @@
+"""One question, one answer: `POST BASE_URL/chat/completions` as OpenAI's API has it.
+
+Works with whatever speaks it (OpenAI, llama.cpp, vLLM, Ollama and others): one system and one user
+message, the picture as a data URL, `max_tokens`, no streaming, no tools. A question is sent once;
+redirects are not followed, so the key goes to no other host.
+"""
+
+import asyncio
+import base64
+import json
+import logging
+import ssl
+from collections.abc import Mapping
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from typing import Self
+
+import httpx2
+
+from kilocam.core import Clock, SystemClock
+from kilocam.llm.endpoint import Endpoint
+from kilocam.llm.errors import LlmError, Trouble
+from kilocam.llm.question import Question
+
+CONNECT_S = 10.0
+MOST_BYTES = 256 * 1024
+"""Of an answer: a few sentences and what surrounds them are some KB."""
+MOST_WAIT_US = 3_600_000_000
+"""However long an endpoint asks to be left alone."""
+
+
+class LanguageModel:
+    """A model of an endpoint; an async context manager.
+
+    Args:
+        endpoint: where and which.
+        limit_s: what one question may take, from the first byte to the last.
+        clock: reads `Retry-After` where that is a date.
+    """
+
+    def __init__(
+        self, endpoint: Endpoint, *, limit_s: float = 60.0, clock: Clock | None = None
+    ) -> None:
+        self.endpoint = endpoint
+        self._limit_s = limit_s
+        self._clock = clock or SystemClock()
+        self._client: httpx2.AsyncClient | None = None
+
+    async def __aenter__(self) -> Self:
+        """Get ready; nothing is connected yet."""
+        key = self.endpoint.api_key
+        logging.getLogger("httpx2").setLevel(logging.WARNING)  # it has a line for each request
+        self._client = httpx2.AsyncClient(
+            headers={
+                "Accept-Encoding": "identity",  # so that few bytes stay few
+                **({"Authorization": f"Bearer {key}"} if key else {}),
+            },
+            timeout=httpx2.Timeout(self._limit_s, connect=CONNECT_S),
+            trust_env=False,  # what is not configured gets neither pictures nor key
+            verify=ssl.create_default_context(),
+        )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close connections."""
+        if self._client is not None:
+            await self._client.aclose()
+
+    async def ask(self, question: Question) -> str:
+        """What the model answers, as it came.
+
+        Raises:
+            LlmError: nothing came that can be used.
+        """
+        try:
+            async with asyncio.timeout(self._limit_s):
+                body = await self._exchange(question)
+        except (TimeoutError, httpx2.TimeoutException) as error:
+            if isinstance(error, httpx2.ConnectTimeout):
+                raise self._error(Trouble.UNREACHABLE, "does not answer") from None
+            text = f"gave no answer in {self._limit_s:g} s"
+            raise self._error(Trouble.LATE, text) from None
+        except httpx2.ConnectError:
+            raise self._error(Trouble.UNREACHABLE, "cannot be connected to") from None
+        except httpx2.HTTPError as error:
+            text = f"broke off ({type(error).__name__})"
+            raise self._error(Trouble.CUT_OFF, text) from None
+        return self._content(body)
+
+    async def _exchange(self, question: Question) -> bytes:
+        assert self._client is not None
+        url = f"{self.endpoint.base_url.rstrip('/')}/chat/completions"
+        message = _message(self.endpoint.model, question)
+        async with self._client.stream("POST", url, json=message) as answer:
+            if answer.status_code != 200:
+                raise self._refusal(answer.status_code, answer.headers)
+            body = bytearray()
+            async for chunk in answer.aiter_raw():
+                body += chunk
+                if len(body) > MOST_BYTES:
+                    text = f"answered with more than {MOST_BYTES} bytes"
+                    raise self._error(Trouble.TOO_LONG, text)
+        return bytes(body)
+
+    def _refusal(self, status: int, headers: Mapping[str, str]) -> LlmError:
+        wait_us = _wait_us(headers.get("retry-after", ""), self._clock.wall_us())
+        if status in (429, 503):
+            return self._error(Trouble.BUSY, f"is too busy (status {status})", wait_us)
+        if status >= 500:
+            return self._error(Trouble.BROKEN, f"failed (status {status})", wait_us)
+        text = f"refused (status {status}); check llm.base_url, llm.model and llm.api_key"
+        return self._error(Trouble.REFUSED, text, wait_us)
+
+    def _content(self, body: bytes) -> str:
+        try:
+            content = json.loads(body)["choices"][0]["message"]["content"]
+        except (ValueError, RecursionError, LookupError, TypeError):
+            text = "answered something else than chat completions do; check llm.base_url"
+            raise self._error(Trouble.MALFORMED, text) from None
+        if content is not None and not isinstance(content, str):
+            raise self._error(Trouble.MALFORMED, "answered something else than text")
+        if not content or not content.strip():
+            raise self._error(Trouble.EMPTY, "answered nothing")
+        return content
+
+    def _error(self, trouble: Trouble, text: str, wait_us: int = 0) -> LlmError:
+        return LlmError(f"{self.endpoint.shown} {text}", trouble, wait_us=wait_us)
+
+
+def _message(model: str, question: Question) -> dict[str, object]:
+    picture = f"data:image/jpeg;base64,{base64.b64encode(question.jpeg).decode()}"
+    return {
+        "model": model,
+        "max_tokens": question.most_tokens,
+        "messages": [
+            {"role": "system", "content": question.instructions},
+            {
+                "role": "user",
+                "content": [
+                    {"type": "text", "text": question.text},
+                    {"type": "image_url", "image_url": {"url": picture}},
+                ],
+            },
+        ],
+    }
+
+
+def _wait_us(text: str, now_us: int) -> int:
+    """Of `Retry-After` (RFC 9110 section 10.2.3): seconds or a date; 0 for anything else."""
+    if text.isascii() and text.isdigit() and len(text) < 10:
+        return min(int(text) * 1_000_000, MOST_WAIT_US)
+    try:
+        date = parsedate_to_datetime(text)
+        until_us = int((date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() * 1e6)
+    except (ValueError, OverflowError):
+        return 0
+    return max(0, min(until_us - now_us, MOST_WAIT_US))
