@@ -19,6 +19,7 @@ from bisect import bisect_left, insort
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from statistics import fmean
 
 from bench.account import Kept, account, longest_unseen_s
@@ -28,8 +29,8 @@ from bench.looking import Run, load, percentile, table
 from bench.machines import WITHOUT_ANALYSTS, Machine, machines
 from tests.fakes.house import house
 
-CURRENT_S = 15.0
-"""From the return until every camera's newest window was looked at ..."""
+CURRENT_S = 10.0
+"""From when the analysts are there again until every camera's newest window was looked at ..."""
 UNSEEN_S = 10.0
 """... and from then on between two such looks."""
 INVERTED = 0.05
@@ -39,7 +40,7 @@ _LATE_US = 10_000_000
 _STRETCH_US = 10_000_000
 """The newest stretch comes first, and is looked at from its beginning (design: analyse)."""
 _HOUR_S = 3600.0
-_REMEMBERED_S = 75.0
+_LEARNING_S = 75.0
 """An analyst keeps what it has learnt of its cameras each minute."""
 
 
@@ -50,7 +51,7 @@ class Result(Run):
     ready_s: float = 0.0
     """From the return until both machines say that they look."""
     current_s: dict[str, float] = field(default_factory=dict)
-    """From the return until a window of a camera was looked at that began after it."""
+    """From then on until a window of a camera was looked at that began after the return."""
     behind: int = 0
     """Windows of the outage."""
     behind_looked: int = 0
@@ -83,7 +84,7 @@ class Result(Run):
         self.drain_s = round((looked[-1][0] - back_us) / 1e6, 1)
         ages = [(back_us - start_us) / 1e6 for _, start_us, _ in looked]
         self.ages_s = [round(fmean(each), 1) for each in _quarters(ages)]
-        self.inverted = round(_inverted([(camera, at) for _, at, camera in looked]), 4)
+        self.inverted = round(inverted([(camera, at) for _, at, camera in looked]), 4)
         pace = self.seconds / self.drain_s
         self.hour = {
             "caught_up": round(pace / (1 + pace), 2),
@@ -104,7 +105,7 @@ class Result(Run):
             first[row.camera] = min(row.looked_us, first.get(row.camera, row.looked_us))
         if len(first) < self.cameras:
             self.faults.append(f"{self.cameras - len(first)} cameras were not looked at live")
-        waits = [(at - back_us) / 1e6 for at in first.values()]
+        waits = [(at - back_us) / 1e6 - self.ready_s for at in first.values()]
         self.current_s = {"p50": percentile(waits, 0.5), "max": percentile(waits, 1.0)}
         current_us = max(first.values(), default=back_us)
         unseen = longest_unseen_s(live, self.cameras, current_us, to_us)
@@ -114,10 +115,10 @@ class Result(Run):
 def _quarters(values: Sequence[float]) -> list[Sequence[float]]:
     """In order; fewer where there are fewer values."""
     cuts = [len(values) * quarter // 4 for quarter in range(5)]
-    return [values[a:b] for a, b in zip(cuts, cuts[1:], strict=False) if b > a]
+    return [values[a:b] for a, b in pairwise(cuts) if b > a]
 
 
-def _inverted(looked: Sequence[tuple[str, int]]) -> float:
+def inverted(looked: Sequence[tuple[str, int]]) -> float:
     """Of all pairs of windows of one camera, the share not looked at in the order promised.
 
     Args:
@@ -134,7 +135,9 @@ def _inverted(looked: Sequence[tuple[str, int]]) -> float:
     return wrong / pairs if pairs else 0.0
 
 
-def prove(cameras: int, outage_s: float, after_s: float) -> Result:
+def prove(
+    cameras: int, outage_s: float, after_s: float, *, learning_s: float = _LEARNING_S
+) -> Result:
     """One run; the cameras go on until little waits, but at most `after_s` after the return."""
     result = Result(cameras=cameras, seconds=outage_s, load_before=load())
     with house(groups=fleet(cameras), roles=WITHOUT_ANALYSTS) as it:
@@ -143,7 +146,7 @@ def prove(cameras: int, outage_s: float, after_s: float) -> Result:
             it.wait_recording(180)
             for each in found:
                 each.wait_ready(seconds=120)
-            time.sleep(_REMEMBERED_S)
+            time.sleep(learning_s)
             recorder = it.pid("recorder-0")
             for each in found:
                 each.kill()
@@ -192,15 +195,13 @@ def main() -> int:
     print(json.dumps(dataclasses.asdict(result), indent=1))
     accounted = result.looked + sum(result.skipped.values())
     current = result.current_s["max"]
-    newest_first = result.ages_s == sorted(result.ages_s)
     rows = [
         ("accounts, packets, errors that differ", len(result.faults), "0", not result.faults),
         ("windows looked at or skipped", accounted, str(result.windows),
          accounted == result.windows),
-        ("all cameras current after, s", current, f"<= {CURRENT_S:g}", 0 < current <= CURRENT_S),
+        ("all cameras current after, s", current, f"<= {CURRENT_S:g}", current <= CURRENT_S),
         ("then longest unseen, s", result.longest_unseen_s, f"<= {UNSEEN_S:g}",
          result.longest_unseen_s <= UNSEEN_S),
-        ("quarters caught up, newest first", "yes" if newest_first else "no", "yes", newest_first),
         ("pairs not newest first", result.inverted, f"<= {INVERTED:g}",
          result.inverted <= INVERTED),
     ]  # fmt: skip
