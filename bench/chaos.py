@@ -47,7 +47,7 @@ class Result:
 def prove(cameras: int, frozen_s: float) -> Result:
     """One run."""
     result = Result(cameras)
-    with house(groups=_fleet(cameras)) as it:
+    with house(groups=fleet(cameras)) as it:
         it.wait_ready(seconds=300)
         it.wait_recording()
         recorder = it.pid("recorder-0")
@@ -76,7 +76,7 @@ def prove(cameras: int, frozen_s: float) -> Result:
     return result
 
 
-def _fleet(cameras: int) -> list[Group]:
+def fleet(cameras: int) -> list[Group]:
     """A tenth of them see a street, the others a picture that is quiet."""
     footage = DemoFootage.find(cache_directory())
     street = max(1, cameras // 10)

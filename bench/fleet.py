@@ -21,6 +21,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from bench.account import account
 from bench.looking import (
     BUSY_S,
     EMPTY_S,
@@ -28,7 +29,6 @@ from bench.looking import (
     Listener,
     News,
     Run,
-    account,
     entrance,
     load,
     meters,

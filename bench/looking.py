@@ -3,35 +3,30 @@
 What `fleet.py`, `overload.py` and their small versions in the tests share.
 """
 
-import asyncio
 import dataclasses
 import http.client
 import json
 import signal
 import threading
 import time
-from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
-from itertools import chain, islice, pairwise
+from itertools import chain, islice
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import numpy as np
 import psutil
-from bench.recording import until
-from tests.fakes.house import House, Recorded, tell
+from bench.account import Account, longest_unseen_s
+from tests.fakes.house import House, Recorded
+from tests.fakes.tree import tell
 
 from kilocam.analyse import cache_directory
 from kilocam.cli.bench.processes import Meter
-from kilocam.cli.data import DataDir
 from kilocam.cli.demo import DemoFootage
-from kilocam.cli.installation import Installation
 from kilocam.core import parse_time
-from kilocam.core.settings import load_settings
-from kilocam.database import Database
 from kilocam.media import (
     MediaFile,
     StillSpec,
@@ -42,14 +37,9 @@ from kilocam.media import (
     open_media,
     resized,
 )
-from kilocam.record import Position, replay
 
 WIDTH, HEIGHT, FPS, KBPS = 640, 360, 15, 256
 EMPTY_S, BUSY_S = 12, 12
-_SETTLED_S = 900.0
-"""A backlog is looked at window by window, and each of them whole."""
-_WINDOWS = "select camera, start as start_us, outcome, looked as looked_us from window_state"
-_COUNTS = "select camera, outcome, sum(windows)::bigint as many from window_count group by 1, 2"
 
 
 def street(key_interval_s: float = 2.0, *, strict_cbr: bool = False) -> MediaFile:
@@ -106,102 +96,13 @@ class Run:
     load_before: str = ""
     faults: list[str] = field(default_factory=list)
 
-    def judge(self, found: "Account", truth: Recorded, from_us: int, to_us: int) -> None:
+    def judge(self, found: Account, truth: Recorded, from_us: int, to_us: int) -> None:
         """Take in the account of the windows and the recorder's, measured in [from, to)."""
         self.packets = truth.packets
         self.windows, self.looked, self.skipped = len(found.windows), found.looked, found.skipped
         unseen = longest_unseen_s(found.kept, self.cameras, from_us, to_us)
         self.longest_unseen_s = round(max(unseen), 2)
         self.faults += found.faults + truth.differences + [f"gap: {gap}" for gap in truth.gaps]
-
-
-# -- the account -------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """A window's row in the database."""
-
-    camera: str
-    start_us: int
-    outcome: str
-    looked_us: int | None
-
-
-@dataclass(slots=True)
-class Account:
-    """Every window of the log against every row of the database."""
-
-    windows: frozenset[tuple[str, int]] = frozenset()
-    """Camera and start of each window of the log."""
-    looked: int = 0
-    skipped: dict[str, int] = field(default_factory=dict)
-    kept: list[Kept] = field(default_factory=list)
-    faults: list[str] = field(default_factory=list)
-
-
-def account(it: House) -> Account:
-    """Once the cameras have ended: waits until all is settled, then compares window by window."""
-    walk = replay([it.data / "footage"], Position(recorder="recorder-0", sequence=0))
-    stored = Counter((ref.camera, ref.start_us) for ref, _ in walk)
-    found = Account(windows=frozenset(stored))
-
-    def settled() -> bool:
-        return int(it.get_json("/v1/analysis")["offered"]) >= len(stored)
-
-    try:
-        until(settled, _SETTLED_S, "every window accounted for")
-    except TimeoutError as error:
-        found.faults.append(str(error))
-    rows, counts = asyncio.run(_rows(it))
-    found.kept = rows
-    outcomes = Counter(row.outcome for row in rows)
-    found.looked = outcomes.pop("looked", 0)
-    found.skipped = dict(outcomes)
-    kept = Counter((row.camera, row.start_us) for row in rows)
-    for what, windows in (("stored, not kept", stored - kept), ("kept, not stored", kept - stored)):
-        if windows:
-            found.faults.append(f"{windows.total()} windows {what}: {sorted(windows)[:3]}")
-    if counts != Counter((row.camera, row.outcome) for row in rows):
-        found.faults.append("the counts are not those of the windows")
-    return found
-
-
-async def _rows(it: House) -> tuple[list[Kept], Counter[tuple[str, str]]]:
-    installation = Installation(DataDir(it.data), load_settings(it.folder / "kilocam.toml"))
-    async with (
-        Database(installation.shards, installation.database_secrets) as database,
-        database.for_tenant("default") as transaction,
-    ):
-        rows = await transaction.fetch(_WINDOWS)
-        counts = await transaction.fetch(_COUNTS)
-    kept = [Kept(r["camera"], r["start_us"], r["outcome"], r["looked_us"]) for r in rows]
-    return kept, Counter({(r["camera"], r["outcome"]): r["many"] for r in counts})
-
-
-def longest_unseen_s(kept: Sequence[Kept], cameras: int, from_us: int, to_us: int) -> list[float]:
-    """Of each camera the longest time between two looks, as far as it lies in [from, to)."""
-    looks: dict[str, list[int]] = defaultdict(list)
-    for row in kept:
-        if row.looked_us is not None:
-            looks[row.camera].append(row.looked_us)
-    worst = []
-    for n in range(cameras):
-        at = sorted(each for each in looks[f"cam{n}"] if each < to_us)
-        before = max((each for each in at if each <= from_us), default=from_us)
-        within = [before, *(each for each in at if each > from_us), to_us]
-        worst.append(max(b - a for a, b in pairwise(within)) / 1e6)
-    return worst
-
-
-def looks_per_camera(kept: Sequence[Kept], cameras: int, from_us: int, to_us: int) -> list[int]:
-    """Windows of [from, to) that were looked at in [from, to), by camera."""
-    looked = Counter(
-        row.camera
-        for row in kept
-        if row.looked_us is not None and from_us <= row.start_us <= row.looked_us < to_us
-    )
-    return [looked[f"cam{n}"] for n in range(cameras)]
 
 
 # -- news --------------------------------------------------------------------------------------

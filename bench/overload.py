@@ -14,11 +14,10 @@ import sys
 import time
 from dataclasses import dataclass, field
 
+from bench.account import account, looks_per_camera
 from bench.looking import (
     Run,
-    account,
     load,
-    looks_per_camera,
     overloaded,
     street,
     table,

@@ -12,18 +12,15 @@ The data directory lies where every user may enter: started by root, Postgres ru
 
 import asyncio
 import json
-import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -38,6 +35,7 @@ from bench.recording import (
     until,
 )
 from bench.recording import cameras as simulated
+from tests.fakes.tree import Tree, family
 from websockets.asyncio.client import connect
 
 from kilocam.core import Gap
@@ -62,13 +60,12 @@ class Recorded:
     gaps: list[Gap]
 
 
-class House:
+class House(Tree):
     """`kilocam up` and its simulated cameras."""
 
     def __init__(self, folder: Path, played: Cameras) -> None:
+        super().__init__(folder / "data", folder / "up.log")
         self.folder = folder
-        self.data = folder / "data"
-        self.log = folder / "up.log"
         self.said = folder / "up.out"
         self._played = played
         self._ledger: Ledger | None = None
@@ -76,16 +73,21 @@ class House:
 
     # -- life -------------------------------------------------------------------------------
 
-    def start(self, *, extra: str = "") -> None:
+    @property
+    def config(self) -> Path:
+        """The configuration file."""
+        return self.folder / "kilocam.toml"
+
+    def start(self, *, extra: str = "", roles: str = "") -> None:
         """`kilocam up` on all cameras; `extra` is added to the configuration file."""
-        config = self.folder / "kilocam.toml"
         entries = [
             f'[[camera]]\nid = "cam{n}"\nurl = "{_with_login(self._played.url(n))}"\n'
             for n in range(self._played.count)
         ]
-        config.write_text(extra + "".join(entries))
-        argv = [sys.executable, "-m", "kilocam", "up", "--config", str(config),
-                "--data", str(self.data), "--http", "127.0.0.1:0"]  # fmt: skip
+        self.config.write_text(extra + "".join(entries))
+        argv = [sys.executable, "-m", "kilocam", "up", "--config", str(self.config),
+                "--data", str(self.data), "--http", "127.0.0.1:0",
+                *(["--roles", roles] if roles else [])]  # fmt: skip
         with self.log.open("ab") as log, self.said.open("wb") as said:
             self._running = subprocess.Popen(argv, stdout=said, stderr=log)
 
@@ -112,62 +114,10 @@ class House:
             with suppress(TimeoutError):
                 until(lambda: self.figure("recorder-0", "recording") <= 0, 30, "cameras ended")
 
-    # -- processes --------------------------------------------------------------------------
-
-    def child(self, name: str) -> dict[str, Any]:
-        """What the supervisor says of a child; empty before it does."""
-        with suppress(OSError, ValueError, KeyError):
-            status = json.loads((self.data / "run" / "status.json").read_text())
-            return next((c for c in status["children"] if c["name"] == name), {})
-        return {}
-
-    def children(self) -> list[str]:
-        """Names of all children, in the order of boot."""
-        with suppress(OSError, ValueError, KeyError):
-            status = json.loads((self.data / "run" / "status.json").read_text())
-            return [child["name"] for child in status["children"]]
-        return []
-
     @property
     def cameras_pid(self) -> int:
         """The process of the simulator."""
         return self._played.pid
-
-    def pid(self, name: str) -> int:
-        """The process of a child; 0 while there is none."""
-        return int(self.child(name).get("pid") or 0)
-
-    def figure(self, name: str, figure: str) -> float:
-        """One of a child's own figures; -1 before it has said it."""
-        return float(self.child(name).get("figures", {}).get(figure, -1))
-
-    def kill(self, name: str) -> int:
-        """`kill -9`; the process it was."""
-        pid = until(lambda: self.pid(name), 60, f"a process of {name}")
-        tell([pid], signal.SIGKILL)
-        return pid
-
-    @contextmanager
-    def frozen(self, name: str) -> Iterator[None]:
-        """SIGSTOP for the whole block: every successor and all its descendants, too."""
-        over = threading.Event()
-        stopped: set[int] = set()
-
-        def hold() -> None:
-            while not over.is_set():
-                fresh = _family(self.pid(name)) - stopped
-                tell(fresh, signal.SIGSTOP)
-                stopped.update(fresh)
-                over.wait(0.2)
-
-        holding = threading.Thread(target=hold)
-        holding.start()
-        try:
-            yield
-        finally:
-            over.set()
-            holding.join()
-            tell(stopped, signal.SIGCONT)
 
     # -- waits ------------------------------------------------------------------------------
 
@@ -175,20 +125,6 @@ class House:
         """Until every camera is recorded."""
         wanted = self._played.count
         until(lambda: self.figure("recorder-0", "recording") >= wanted, seconds, "all recording")
-
-    def wait_ready(self, *names: str, seconds: float = 120) -> None:
-        """Until these children serve; all when none is named."""
-
-        def ready() -> bool:
-            wanted = names or self.children()
-            return bool(wanted) and all(self.child(name).get("ready") for name in wanted)
-
-        until(ready, seconds, f"{names or 'all'} ready")
-
-    def wait_replaced(self, name: str, before: int, seconds: float = 60) -> None:
-        """Until another process does its work, and well."""
-        until(lambda: self.pid(name) not in (0, before), seconds, f"a new {name}")
-        self.wait_ready(name, seconds=seconds)
 
     def wait_announced(self, seconds: float = 60) -> None:
         """Until new windows reach the queue again."""
@@ -201,14 +137,6 @@ class House:
 
         # A position is a time in microseconds, so it says how far behind the queue is.
         until(lambda: sequence() > time.time_ns() // 1000 - 6_000_000, seconds, "windows announced")
-
-    def wait_dead(self, name: str, before: int, seconds: float = 60) -> None:
-        """Until that process is gone."""
-        until(lambda: not Path(f"/proc/{before}").exists(), seconds, f"the end of {name}")
-
-    def lines(self, text: str) -> list[str]:
-        """Lines of `up`'s standard error that hold this text."""
-        return [line for line in self.log.read_text(errors="replace").splitlines() if text in line]
 
     # -- the gateway ------------------------------------------------------------------------
 
@@ -284,7 +212,7 @@ class House:
         files = [self.log, *(path for path in self.data.rglob("*") if path.is_file())]
         supervisor = self._running
         assert supervisor is not None
-        for pid in _family(supervisor.pid):
+        for pid in family(supervisor.pid):
             files += [Path(f"/proc/{pid}/cmdline"), Path(f"/proc/{pid}/environ")]
         found = []
         for file in files:
@@ -340,27 +268,6 @@ def _inner_gaps(archive: Archive, camera: int) -> list[Gap]:
     return [gap for gap in gaps(archive, camera) if gap.start_us >= first and gap.end_us <= last]
 
 
-def tell(pids: Iterable[int], what: signal.Signals) -> None:
-    """Send a signal to those that are still there."""
-    for pid in pids:
-        with suppress(ProcessLookupError):
-            os.kill(pid, what)
-
-
-def _family(pid: int) -> set[int]:
-    """A process and all its descendants; nobody's when there is none."""
-    if not pid:
-        return set()
-    found, waiting = set(), [pid]
-    while waiting:
-        one = waiting.pop()
-        found.add(one)
-        with suppress(OSError, ValueError):
-            for thread in Path(f"/proc/{one}/task").iterdir():
-                waiting += [int(p) for p in (thread / "children").read_text().split()]
-    return found
-
-
 @contextmanager
 def house(
     cameras: int = 6,
@@ -368,6 +275,7 @@ def house(
     groups: Sequence[Group] | None = None,
     prepare: Callable[[Path], None] | None = None,
     extra: str = "",
+    roles: str = "",
 ) -> Iterator[House]:
     """Cameras that play, and Kilocam that was just started on them.
 
@@ -375,6 +283,7 @@ def house(
         cameras: How many cameras, all of them plain ones; or give `groups`.
         prepare: Is handed the data directory, which exists, before anything is started.
         extra: Is added to the configuration file.
+        roles: Which roles run; all when none is named.
     """
     folder = Path(tempfile.mkdtemp(prefix="kilocam-house-"))
     folder.chmod(0o755)
@@ -385,7 +294,7 @@ def house(
             it.data.mkdir()
             if prepare is not None:
                 prepare(it.data)
-            it.start(extra=extra)
+            it.start(extra=extra, roles=roles)
             try:
                 yield it
             finally:

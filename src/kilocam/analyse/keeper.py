@@ -135,6 +135,8 @@ class Keeper:
         for key in [key for key in self._aside if key.partition == partition]:
             del self._aside[key]
         self._uneventful = [s for s in self._uneventful if s.look.partition != partition]
+        unkept = [*self._unkept, *self._scheduler.drain_skipped()]
+        self._unkept = [each for each in unkept if each.partition != partition]
 
     # What was seen
 
@@ -248,18 +250,20 @@ class Keeper:
     async def _settle_skipped(self) -> None:
         """Tell which windows were skipped; what is not told now is told the next time."""
         async with self._settling:
-            self._unkept += self._scheduler.drain_skipped()
-            unkept = self._unkept[:MOST_AT_ONCE]
-            if not unkept:
+            unkept = [*self._unkept, *self._scheduler.drain_skipped()]
+            telling, self._unkept = unkept[:MOST_AT_ONCE], unkept[MOST_AT_ONCE:]
+            if not telling:
                 return
-            later = await self._patience.attempt("skip", self._sink.skip(unkept))
-            if later is FAILED:
-                return
-            # What has to wait goes to the end, so that it holds up no others.
-            self._unkept = [*self._unkept[len(unkept) :], *later]
-            waiting = {each.window for each in later}
-            for each in unkept:
-                if each.window not in waiting:
+            held = {each.partition: self._partitions.get(each.partition) for each in telling}
+            later = await self._patience.attempt("skip", self._sink.skip(telling))
+            waiting = {each.window for each in (telling if later is FAILED else later)}
+            for each in telling:
+                # Revoked meanwhile, it is another reader's to settle, who has read it again.
+                if self._partitions.get(each.partition) is not held[each.partition]:
+                    continue
+                if each.window in waiting:
+                    self._unkept.append(each)  # at the end, so that it holds up no others
+                else:
                     self._close(each.partition, each.position)
             self._freed()
 

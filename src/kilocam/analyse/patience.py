@@ -84,5 +84,6 @@ class Patience:
         failures = self._failures.get(what, 0)
         self._failures[what] = failures + 1
         if failures % TELL_EVERY == 0:
-            _log.warning("analysis: %s failed, trying again: %s", what, error or type(error))
+            reason = str(error) or type(error).__name__
+            _log.warning("analysis: %s failed, trying again: %s", what, reason)
         await asyncio.sleep(self._again_s[min(failures, len(self._again_s) - 1)])

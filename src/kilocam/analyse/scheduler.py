@@ -447,7 +447,9 @@ class Scheduler:
         camera.found_in = None
         if target.busy or camera.active:
             self._strictness.note(missed=False)
-        camera.last_look_us = now_us
+        # A look at what was read late says nothing of now: the camera is due again, behind others.
+        stale = late_us > YOUNG_US
+        camera.last_look_us = now_us - self._options.look_every_us * stale
         camera.gate.asked()
         camera.onsets.asked()
         look = self._hand_out(camera, Lane.FRESH, target, before if deepen else None)

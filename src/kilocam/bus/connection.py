@@ -210,7 +210,7 @@ def _explain(server: str, error: Exception) -> str:
         return f"the bus {server} refuses connections; is the server running?"
     if isinstance(error, TimeoutError):
         return f"the bus {server} does not answer"
-    return f"the bus {server} cannot be reached: {error or type(error).__name__}"
+    return f"the bus {server} cannot be reached: {str(error) or type(error).__name__}"
 
 
 def _pause(error: BusError, failures: int) -> float:

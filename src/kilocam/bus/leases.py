@@ -4,7 +4,8 @@ L1  A holder renews one key of its own; a partition's key names its holder and a
     costs one write per holder, not one per partition.
 L2  A holder is dead when its key has not changed for `ttl_s` by the *watcher's* monotonic clock and
     a fresh look still finds it unchanged. Clocks of machines are never compared. Or when it is the
-    one we are the heir of: whoever started us has seen it end, or killed it.
+    one we are the heir of: whoever started us has seen it end, or killed it. An heir removes that
+    key, so that all know at once.
 L3  A holder that could not renew for `ttl_s`, counted from when it *sent* its last acknowledged
     renewal, has lost all it held. Watchers count from when they saw that renewal, which is later;
     so it stops before anybody takes over.
@@ -241,10 +242,10 @@ class LeaseSet:
             await asyncio.sleep(self._ttl_s / 20)
 
     async def _decide(self) -> None:
+        await self._tell_dead()
         now = time.monotonic()
         live = {name for name, seen in self._holders.items() if now - seen.at < self._ttl_s}
         live.add(self._me)
-        live.discard(self._heir_of)
         fair = math.ceil(self._partitions / len(live))
         self._ask_back(len(self._held) - fair, now)
         for partition in [p for p, held in self._held.items() if held.give_back_by <= now]:
@@ -256,6 +257,12 @@ class LeaseSet:
             await self._take(live, wanted)
         await self._give_up_strays()
         await self._forget_dead(live)
+
+    async def _tell_dead(self) -> None:
+        """Others leave the one we are the heir of its share for as long as they think it lives."""
+        if self._heir_of in self._holders:
+            await self._bucket.delete(f"holder.{self._heir_of}")
+            self._holders.pop(self._heir_of, None)
 
     def _ask_back(self, surplus: int, now: float) -> None:
         asked = sum(1 for held in self._held.values() if held.give_back_by < math.inf)

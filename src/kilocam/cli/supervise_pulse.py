@@ -103,5 +103,5 @@ async def probe_forever(
             pulse.says = "serving" if ready else "recovering"
         except Exception as error:  # noqa: BLE001 - edge of a task; any failure is "did not answer"
             pulse.ready = False
-            pulse.says = f"no answer: {error or type(error).__name__}"
+            pulse.says = f"no answer: {str(error) or type(error).__name__}"
         await asyncio.sleep(_PROBE_EVERY_S if pulse.alive else _FIRST_PROBES_S)

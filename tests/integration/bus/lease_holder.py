@@ -1,4 +1,4 @@
-"""One holder of leases as a process of its own: prints its changes, answers requests at once."""
+"""One holder of leases as a process of its own: prints its name and changes, gives back at once."""
 
 import asyncio
 import json
@@ -9,9 +9,10 @@ from kilocam.bus import Asked, Bus, BusTarget, Granted, Revoked
 
 async def main() -> None:
     target = BusTarget(**json.loads(sys.argv[1]), ours=True)
-    name, ttl_s = sys.argv[2], float(sys.argv[3])
+    name, ttl_s, heir_of = sys.argv[2], float(sys.argv[3]), sys.argv[4]
     bus = Bus(target, [], name=name)
-    leases = bus.leases("test", holder=name, ttl_s=ttl_s)
+    leases = bus.leases("test", holder=name, heir_of=heir_of, ttl_s=ttl_s)
+    print(json.dumps(leases.name), flush=True)
     async with bus, leases:
         while True:
             change = await leases.next()

@@ -30,10 +30,13 @@ class Holder:
         self.name = name
         self.process = process
         self.held: dict[int, int] = {}
+        self.unique = ""
+        """What it is called in the leases."""
         self._history = history
 
     async def listen(self) -> None:
         assert self.process.stdout is not None
+        self.unique = json.loads(await self.process.stdout.readline() or b'""')
         async for line in self.process.stdout:
             kind, partition, epoch = json.loads(line)
             if kind == "Granted":
@@ -52,10 +55,10 @@ class Fleet:
         self._server = server
         self._listening: list[asyncio.Task[None]] = []
 
-    async def add(self, name: str) -> Holder:
+    async def add(self, name: str, *, ttl_s: float = TTL_S, heir_of: str = "") -> Holder:
         target = self._server.target
         access = json.dumps({"url": target.url, "user": target.user, "password": target.password})
-        argv = (str(HERE / "lease_holder.py"), access, name, str(TTL_S))
+        argv = (str(HERE / "lease_holder.py"), access, name, str(ttl_s), heir_of)
         process = await asyncio.create_subprocess_exec(sys.executable, *argv, stdout=PIPE)
         holder = Holder(name, process, self.history)
         self.holders[name] = holder
@@ -96,11 +99,13 @@ def fleet_of(server: Server) -> Callable[[], Awaitable[Fleet]]:
 
 
 @asynccontextmanager
-async def running(make: Callable[[], Awaitable[Fleet]], *names: str) -> AsyncIterator[Fleet]:
+async def running(
+    make: Callable[[], Awaitable[Fleet]], *names: str, ttl_s: float = TTL_S
+) -> AsyncIterator[Fleet]:
     fleet = await make()
     try:
         for name in names:
-            await fleet.add(name)
+            await fleet.add(name, ttl_s=ttl_s)
         await until(fleet.spread)
         yield fleet
     finally:
@@ -191,3 +196,17 @@ async def test_an_heir_takes_at_once_what_the_dead_one_held(server: Server) -> N
                 if isinstance(change, Revoked):
                     lost.add(change)
             assert lost == {Revoked(n, 1) for n in range(4)}
+
+
+async def test_what_an_heir_leaves_of_what_the_dead_one_held_others_take_at_once(
+    fleet_of: Callable[[], Awaitable[Fleet]],
+) -> None:
+    long_s = 20.0
+    async with running(fleet_of, "a", "b", ttl_s=long_s) as fleet:
+        dead, _ = [await fleet.kill(name) for name in "ab"]
+        other = await fleet.add("c", ttl_s=long_s)
+        await until(lambda: bool(other.unique))
+        heir = await fleet.add("a2", ttl_s=long_s, heir_of=dead.unique)
+        async with asyncio.timeout(long_s * 0.75):  # no lease has ended by then
+            await until(lambda: len(heir.held) + len(other.held) == len(dead.held))
+        assert other.held

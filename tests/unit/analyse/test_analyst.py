@@ -169,6 +169,10 @@ class Book:
         """A tenant whose database is away."""
         self.writable = asyncio.Event()
         self.writable.set()
+        self.skippable = asyncio.Event()
+        self.skippable.set()
+        self.telling = 0
+        """How often windows were told as skipped, or began to be."""
         self.written: list[WindowResult] = []
         self.noted: list[int] = []
         """How many at a time."""
@@ -204,6 +208,8 @@ class Book:
 
     async def skip(self, windows: Sequence[SkippedWindow]) -> Sequence[SkippedWindow]:
         self._here()
+        self.telling += 1
+        await self.skippable.wait()
         later = []
         for each in windows:
             assert (each.window.camera, each.window.start_us) not in self.skipped
@@ -711,6 +717,61 @@ async def test_a_look_from_before_a_revocation_does_not_replace_the_one_that_wai
         second = stage.queue.offer()
         await stage.until(lambda: stage.book.starts == [start, start, second])
         await stage.until(lambda: stage.book.positions == {HOME: Position(1, 2)})
+
+
+async def test_a_skip_from_before_a_revocation_does_not_settle_what_is_told_with_it() -> None:
+    names = (f"cam{number}" for number in range(10_000))
+    beside = next(name for name in names if CameraKey("default", name).partition == HOME)
+    async with _running() as stage:
+        stage.crew.gate.clear()
+        stage.book.objection[beside] = NotYet("its day has no place")
+        skipped = stage.queue.offer(beside, codec="jpeg")
+        start = stage.queue.offer()
+        stage.queue.together(2)
+        stage.grant()
+        await stage.until(lambda: len(stage.crew.tasks) == 1)
+        stage.queue.changes.put_nowait(Revoked(HOME, 1))
+        stage.grant()
+        await stage.until(lambda: len(stage.crew.tasks) == 2)
+
+        stage.book.objection = {}
+        await stage.until(lambda: (beside, skipped) in stage.book.skipped)
+        await asyncio.sleep(0.05)  # many checkpoints
+        assert stage.book.positions.get(HOME, Position(1, 0)) < Position(1, 2)
+        stage.crew.gate.set()
+        await stage.until(lambda: stage.book.positions == {HOME: Position(1, 2)})
+        assert stage.book.starts == [start]
+
+
+async def test_a_skip_that_is_being_told_while_its_partition_goes_settles_nothing_of_the_next() -> (
+    None
+):
+    names = (f"cam{number}" for number in range(10_000))
+    beside = next(name for name in names if CameraKey("default", name).partition == HOME)
+    async with _running() as stage:
+        held_up = stage.book.skippable
+        held_up.clear()
+        stage.crew.gate.clear()
+        skipped = stage.queue.offer(beside, codec="jpeg")
+        start = stage.queue.offer()
+        stage.queue.together(2)
+        stage.grant()
+        await stage.until(lambda: stage.book.telling > 0)
+        stage.queue.changes.put_nowait(Revoked(HOME, 1))
+        stage.book.skippable = asyncio.Event()
+        stage.grant()
+        await stage.until(lambda: len(stage.crew.tasks) == 2)
+        held_up.set()
+        await stage.until(lambda: (beside, skipped) in stage.book.skipped)
+        stage.book.skipped.clear()  # it is told again, as whoever reads anew does not know it
+        stage.book.skippable.set()
+        await stage.until(lambda: (beside, skipped) in stage.book.skipped)
+        await asyncio.sleep(0.05)  # many checkpoints
+        assert stage.book.positions.get(HOME, Position(1, 0)) < Position(1, 2)
+
+        stage.crew.gate.set()
+        await stage.until(lambda: stage.book.positions == {HOME: Position(1, 2)})
+        assert stage.book.starts == [start]
 
 
 async def test_a_model_that_vanished_ends_the_service_with_its_line() -> None:

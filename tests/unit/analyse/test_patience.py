@@ -37,10 +37,13 @@ async def test_after_a_success_the_next_failure_is_the_first_again(
     assert len(caplog.records) == 2
 
 
-async def test_what_takes_too_long_has_failed() -> None:
+async def test_what_takes_too_long_has_failed_and_is_told_as_that(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     patience = Patience(0.001, (0.0,))
     never = asyncio.Event().wait()
     assert await patience.attempt("write", never) is FAILED
+    assert caplog.messages == ["analysis: write failed, trying again: TimeoutError"]
 
 
 @pytest.mark.parametrize("error", [NotYet("later"), Refused("never"), ValueError("a bug")])

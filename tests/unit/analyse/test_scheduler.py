@@ -359,6 +359,18 @@ def test_what_was_read_late_is_not_what_nobody_had_time_for() -> None:
     assert desk.scheduler.gate_level == LEAST_LEVEL
 
 
+def test_a_look_at_what_was_read_late_does_not_put_off_the_next() -> None:
+    desk = Desk()
+    desk.quieten("a", 60)
+    desk.now = 200
+    desk.offer("a", 70, complexity=100.0)
+    assert desk.look() == ("a", 70)
+    desk.offer("a", 199, complexity=100.0)
+    assert desk.look() == ("a", 199)
+    desk.offer("a", 200, complexity=100.0)
+    assert desk.take() is None
+
+
 def test_once_looks_say_what_is_quiet_what_waited_for_that_is_passed_over() -> None:
     desk = Desk(share=1e-6)
     for turn, start in enumerate(range(0, 40, 2)):

@@ -62,3 +62,14 @@ async def test_an_engine_that_served_and_then_froze_has_served() -> None:
     probing.cancel()
     assert (pulse.ready, pulse.served) == (False, True)
     assert not Pulse().served
+
+
+@pytest.mark.asyncio
+async def test_an_engine_that_does_not_answer_in_time_is_said_to_be_late() -> None:
+    pulse = Pulse()
+    probing = asyncio.create_task(probe_forever(pulse, asyncio.Event().wait, 0.001))
+    async with asyncio.timeout(20):
+        while not pulse.says:
+            await asyncio.sleep(0.01)
+    probing.cancel()
+    assert pulse.says == "no answer: TimeoutError"

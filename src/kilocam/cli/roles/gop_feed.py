@@ -141,7 +141,7 @@ class GopFeed:
                 await self._save()
             except Exception as error:  # noqa: BLE001 - edge of a task: recording needs no queue
                 self._behind = True
-                self._note(f"windows are announced later: {error or repr(error)}")
+                self._note(f"windows are announced later: {str(error) or repr(error)}")
             await asyncio.sleep(_SETTLE_S)
 
     def _settle(self) -> None:
