@@ -11,6 +11,7 @@ from kilocam.analyse.canary import Limits, Tally, Verdict
 from kilocam.analyse.comparing import Comparing, ComparingOptions
 from kilocam.analyse.detector import KINDS
 from kilocam.analyse.detectors import check_detector
+from kilocam.analyse.embedder import check_embedding
 from kilocam.analyse.errors import (
     AnalyseError,
     FootageError,
@@ -19,10 +20,12 @@ from kilocam.analyse.errors import (
     Refused,
     WorkerError,
 )
+from kilocam.analyse.likening import Likening, LikeningOptions
 from kilocam.analyse.listening import Listening, ListeningOptions
 from kilocam.analyse.models import (
     DETECTOR,
     DETECTOR_32,
+    LIKENESS,
     LISTENER,
     READER,
     Manifest,
@@ -36,6 +39,7 @@ from kilocam.analyse.models import (
 from kilocam.analyse.pictures import Footage
 from kilocam.analyse.pool import (
     ComparePool,
+    EmbedPool,
     ListenPool,
     LookPool,
     PoolCounts,
@@ -62,7 +66,9 @@ from kilocam.analyse.seams import (
     FootageSource,
     Glance,
     HearingSink,
+    LikenessSink,
     Noted,
+    Portrait,
     ReadingSink,
     Resume,
     WindowSink,
@@ -79,6 +85,7 @@ __all__ = [
     "DETECTOR_32",
     "KINDS",
     "LEASES",
+    "LIKENESS",
     "LISTENER",
     "PIPELINE",
     "READER",
@@ -96,12 +103,16 @@ __all__ = [
     "Comparing",
     "ComparingOptions",
     "Counts",
+    "EmbedPool",
     "Footage",
     "FootageError",
     "FootageSource",
     "Glance",
     "HearingSink",
     "Learnt",
+    "LikenessSink",
+    "Likening",
+    "LikeningOptions",
     "Limits",
     "ListenPool",
     "Listening",
@@ -115,6 +126,7 @@ __all__ = [
     "ObjectSeen",
     "PoolCounts",
     "PoolOptions",
+    "Portrait",
     "ReadPool",
     "Reading",
     "ReadingOptions",
@@ -135,6 +147,7 @@ __all__ = [
     "Workers",
     "cache_directory",
     "check_detector",
+    "check_embedding",
     "event_id",
     "known_models",
     "load_manifest",

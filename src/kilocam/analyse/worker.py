@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from kilocam.analyse.errors import AnalyseError, FootageError
-from kilocam.analyse.models import DETECTOR, LISTENER, READER, load_model
+from kilocam.analyse.models import DETECTOR, LIKENESS, LISTENER, READER, load_model
 from kilocam.analyse.wire import Broken, Done, Outcome, Ready, Unreadable, encode, read_task
 
-NICENESS = {"look": 5, "read": 15, "listen": 15, "compare": 15}
+NICENESS = {"look": 5, "read": 15, "listen": 15, "compare": 15, "embed": 15}
 """Added to the analyst's own, by what a worker does: looks come before what takes long."""
 ADDRESS_SPACE = 6 * 1024**3
 """What a decoder gone wild may reserve before it fails instead of the machine."""
@@ -96,12 +96,20 @@ def _compare(models: Path, current: str, candidate: str) -> Callable[[Any], obje
     return Comparer(one, other, StoredPictures()).compare
 
 
+def _embed(models: Path, model: str = LIKENESS) -> Callable[[Any], object]:
+    from kilocam.analyse.embedder import Embedder
+    from kilocam.analyse.stored import StoredPictures
+
+    return Embedder(load_model(model, models), StoredPictures()).embed
+
+
 Prepare = Callable[..., Callable[[Any], object]]
 _PREPARE: Mapping[str, Prepare] = {
     "look": _look,
     "read": _read,
     "listen": _listen,
     "compare": _compare,
+    "embed": _embed,
 }
 """Each imports what it alone needs; takes the folder and references of the models named."""
 

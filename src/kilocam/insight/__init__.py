@@ -20,11 +20,13 @@ from kilocam.insight.errors import InsightError, Invalid, NotFound, NotYet, Refu
 from kilocam.insight.feed import Bell, Feed
 from kilocam.insight.hits import Evaluated, HitCount, RuleHits, RulesOf
 from kilocam.insight.insight import Insight
+from kilocam.insight.likeness import Likeness
 from kilocam.insight.query import SEEN_CLASSES, admits
 from kilocam.insight.seams import LookedWindow, SkippedWindow
 from kilocam.insight.told import Stretch, Told
 from kilocam.insight.tracks import Hit
 from kilocam.insight.values import (
+    Alike,
     Answer,
     CameraCounts,
     ChangeKind,
@@ -46,6 +48,7 @@ __all__ = [
     "GATE",
     "SEEN_CLASSES",
     "TOPIC",
+    "Alike",
     "Answer",
     "Bell",
     "CameraCounts",
@@ -62,6 +65,7 @@ __all__ = [
     "Insight",
     "InsightError",
     "Invalid",
+    "Likeness",
     "LookedWindow",
     "Missed",
     "NotFound",

@@ -41,6 +41,8 @@ async def replace_contributions(
     await transaction.execute_many(_sql("put_contribution"), rows)
     before = await transaction.fetch(_sql("drop_events"), window.tenant, touched)
     after = await transaction.fetch(_sql("fold_events"), window.tenant, touched)
+    if gone := {row["id"] for row in before} - {row["id"] for row in after}:
+        await transaction.execute(_sql("drop_likeness"), window.tenant, sorted(gone), None)
     if changes := _changes(window.tenant, before, after):
         bodies = [asdict(change) for change in changes]
         await transaction.execute(_sql("tell"), window.tenant, f"{TOPIC}.{window.camera}", bodies)

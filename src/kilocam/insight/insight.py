@@ -60,7 +60,7 @@ class Insight:
         async with self._for(tenant) as transaction:
             rows = await transaction.fetch(
                 _sql("events"), tenant, *_bounds(wanted), wanted.text or None, *after,
-                list(wanted.zones) or None, _check_limit(limit) + 1,
+                list(wanted.zones) or None, check_limit(limit) + 1,
             )  # fmt: skip
         events = tuple(read_event(row) for row in rows[:limit])
         return Page(items=events, next_cursor=_place(events[-1]) if len(rows) > limit else None)
@@ -95,7 +95,7 @@ class Insight:
         Raises:
             Invalid: the question speaks of a time that cannot be read.
         """
-        _check_limit(limit)
+        check_limit(limit)
         now_us = self._clock.wall_us()
         async with self._for(tenant) as transaction:
             cameras = await self._cameras(transaction, tenant, now_us)
@@ -156,7 +156,7 @@ class Insight:
         """
         async with self._for(tenant) as transaction:
             rows = await transaction.fetch(
-                _sql("changes"), tenant, after.transaction, after.event, _check_limit(limit)
+                _sql("changes"), tenant, after.transaction, after.event, check_limit(limit)
             )
         return tuple(read_event(row) for row in rows)
 
@@ -225,7 +225,8 @@ def _parse_place(text: str) -> tuple[int, str]:
     return place.transaction, place.event
 
 
-def _check_limit(limit: int) -> int:
+def check_limit(limit: int) -> int:
+    """A limit, if it may be one."""
     if not 1 <= limit <= MOST:
         raise Invalid(f"limit {limit} is not valid: ask for 1 to {MOST}")
     return limit

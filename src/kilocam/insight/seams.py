@@ -48,6 +48,28 @@ class ObjectSeen(Protocol):
         ...
 
 
+class Portrait(Protocol):
+    """How an event's object looks in the picture that shows it best so far."""
+
+    @property
+    def window(self) -> Window:
+        """The picture lies in it."""
+        ...
+
+    @property
+    def event_id(self) -> str: ...  # noqa: D102
+    @property
+    def label(self) -> str: ...  # noqa: D102
+    @property
+    def at_us(self) -> int: ...  # noqa: D102
+    @property
+    def model(self) -> str: ...  # noqa: D102
+    @property
+    def vector(self) -> Sequence[float]:
+        """Of length 1."""
+        ...
+
+
 class StageCount(Protocol):
     """What one stage of the cascade saw and passed on, and what that cost."""
 

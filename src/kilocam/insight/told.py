@@ -6,22 +6,14 @@ past it. So it is kept once, whoever else listens to the same.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
-from kilocam.core import CameraKey, ConfigError, Window
-from kilocam.database import (
-    Database,
-    DatabaseError,
-    NoPartition,
-    Rejected,
-    UnknownShard,
-    UnknownTenant,
-    load_queries,
-)
+from kilocam.core import CameraKey, Window
+from kilocam.database import Database, DatabaseError, load_queries
 from kilocam.insight.contributions import Sense, replace_contributions
-from kilocam.insight.errors import Refused
+from kilocam.insight.errors import Refused, refusals
 from kilocam.insight.seams import ObjectSeen
 
 
@@ -47,7 +39,7 @@ class Told:
         Raises:
             Refused: there is no place for it.
         """
-        with _refusals():
+        with refusals():
             async with self._database.for_tenant(window.tenant) as transaction:
                 await replace_contributions(transaction, window, Sense.READ, texts)
 
@@ -57,7 +49,7 @@ class Told:
         Raises:
             Refused: there is no place for it.
         """
-        with _refusals():
+        with refusals():
             async with self._database.for_tenant(key.tenant) as transaction:
                 rows = await transaction.fetch(_sql("stretches"), key.tenant, key.camera)
         return tuple(
@@ -73,7 +65,7 @@ class Told:
         Raises:
             Refused: there is no place for it.
         """
-        with _refusals():
+        with refusals():
             async with self._database.for_tenant(key.tenant) as transaction:
                 if instead_of is not None:
                     await transaction.execute(
@@ -98,7 +90,7 @@ class Told:
             Refused: there is no place for it.
         """
         at = (key.tenant, key.camera, start_us, from_us, until_us)
-        with _refusals():
+        with refusals():
             return await self._heard(key, at, said)
 
     async def _heard(
@@ -124,7 +116,7 @@ class Told:
         for tenant, group in by_tenant.items():
             columns = map(list, zip(*group, strict=True))
             try:
-                with suppress(Refused), _refusals():  # a tenant that is gone needs no note
+                with suppress(Refused), refusals():  # a tenant that is gone needs no note
                     async with self._database.for_tenant(tenant) as transaction:
                         await transaction.execute(_sql("note_silence"), tenant, *columns)
             except DatabaseError as error:
@@ -134,18 +126,9 @@ class Told:
 
     async def drop(self, key: CameraKey) -> None:
         """A camera's stretches that are heard to their end are done with."""
-        with _refusals():
+        with refusals():
             async with self._database.for_tenant(key.tenant) as transaction:
                 await transaction.execute(_sql("drop_stretches"), key.tenant, key.camera)
-
-
-@contextmanager
-def _refusals() -> Iterator[None]:
-    """What will not be otherwise by and by is refused; other errors of the database pass."""
-    try:
-        yield
-    except (UnknownTenant, UnknownShard, NoPartition, Rejected, ConfigError) as error:
-        raise Refused(str(error)) from error
 
 
 def _sql(name: str) -> str:

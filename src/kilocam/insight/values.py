@@ -112,6 +112,15 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Alike:
+    """An event whose object looks like another's."""
+
+    event: Event
+    likeness: float
+    """Cosine: 1 is the same picture, 0 as unlike as any two."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """What a search found, best first."""
 

@@ -24,23 +24,25 @@ from tests.integration.insight.made import (
     looked,
     seen,
     skipped,
+    window_at,
 )
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from kilocam.analyse import BoxAt, SkipReason, StageCount
+from kilocam.analyse import BoxAt, Portrait, SkipReason, StageCount
 from kilocam.api import Catalogue, KnownCameras, RateLimit
 from kilocam.api.app import PROBLEMS
 from kilocam.api.identity import COOKIE, Identity
 from kilocam.api.operations.analysis import AnalysisOperations
 from kilocam.api.operations.events import INSIGHT_PROBLEMS, EventOperations
+from kilocam.api.operations.likeness import LikenessOperations
 from kilocam.api.problems import Translator, install
 from kilocam.api.rest import mount
 from kilocam.api.streams import mount_streams
 from kilocam.core import CameraKey, format_time
 from kilocam.database import Room
 from kilocam.fleet import CameraInput, Fleet, Keyring, Principal, Role, Sessions
-from kilocam.insight import Feed, Insight, Windows, make_days
+from kilocam.insight import Feed, Insight, Likeness, Windows, make_days
 
 pytestmark = pytest.mark.asyncio
 SPAN = "from=2026-11-24T12:00:01Z&to=2026-11-24T12:00:00Z"
@@ -52,6 +54,7 @@ class House:
     url: str
     sessions: Sessions
     windows: Windows
+    likeness: Likeness
     installation: Installation
     feed: Feed
 
@@ -95,11 +98,14 @@ async def house(postgres: PostgresServer, tmp_path: Path) -> AsyncIterator[House
             translator = Translator({**PROBLEMS, **INSIGHT_PROBLEMS})
             install(app, translator)
             EventOperations(insight, feed, cameras).enter(catalogue)
+            likeness = Likeness(database)
+            LikenessOperations(likeness, cameras).enter(catalogue)
             AnalysisOperations(insight, cameras).enter(catalogue)
             mount(app, catalogue, identity.caller)
             mount_streams(app, feed, cameras, identity, translator)
             async with served(app) as url:
-                yield House(url, sessions, Windows(database, VERSION), installation, feed)
+                windows = Windows(database, VERSION)
+                yield House(url, sessions, windows, likeness, installation, feed)
 
 
 class served:  # noqa: N801 - reads as what it does
@@ -446,3 +452,34 @@ async def test_a_socket_tells_chosen_events_and_refuses_strangers(house: House) 
         with pytest.raises(ConnectionClosed):
             await stranger.recv()
         assert stranger.close_code == 4401
+
+
+async def test_similar_events_are_events_with_their_likeness(house: House) -> None:
+    ids = []
+    for number, vector in enumerate(((1.0, 0.0), (0.8, 0.6), (0.0, 1.0))):
+        one = seen(number, number)
+        await house.windows.write(looked(number, one))
+        await house.likeness.keep(
+            Portrait(
+                window=window_at(number), event_id=one.event_id, label="person",
+                at_us=window_at(number).start_us, model="eye@1", vector=vector,
+            )
+        )  # fmt: skip
+        ids.append(one.event_id)
+    first = f"/v1/events/{ids[0]}"
+    async with house.client() as client, house.client("other") as stranger:
+        answer = (await client.get(f"{first}/similar")).json()
+        near, far = answer["items"]
+        event = (await client.get(f"/v1/events/{ids[1]}")).json()
+        later = format_time(window_at(2).start_us)
+        since = (await client.get(f"{first}/similar", params={"from": later})).json()
+        long = await client.get(f"{first}/similar?from=2020-01-01T00:00:00Z")
+        unknown = await client.get(f"{first}/similar?camera=nowhere")
+        foreign = await stranger.get(f"{first}/similar")
+    del event["sights"]
+    assert near == event | {"likeness": 0.8}  # vectors have three digits
+    assert (far["id"], far["likeness"]) == (ids[2], 0.0)
+    assert answer["next_cursor"] is None
+    assert [item["id"] for item in since["items"]] == [ids[2]]
+    assert (long.status_code, unknown.status_code, foreign.status_code) == (422, 404, 404)
+    assert "ask for 31d at most" in long.json()["detail"]

@@ -208,7 +208,7 @@ class EventOperations:
     async def list(self, caller: Caller, given: ListEvents) -> EventList:
         """A page of events."""
         check_order(given.start, given.end)
-        await self._check(caller.tenant, names(given.camera))
+        await check_known(self._cameras, caller.tenant, names(given.camera))
         wanted = replace(
             filter_of(given), from_us=given.start, to_us=given.end, text=given.text,
             zones=names(given.zone),
@@ -221,7 +221,7 @@ class EventOperations:
 
     async def poll(self, caller: Caller, given: PollEvents) -> Changes:
         """Changes after a place; empty when none came in time."""
-        await self._check(caller.tenant, names(given.camera))
+        await check_known(self._cameras, caller.tenant, names(given.camera))
         if given.after:
             after = Cursor.parse(given.after)
         else:
@@ -244,7 +244,7 @@ class EventOperations:
     async def search(self, caller: Caller, given: Search) -> ResultList:
         """What fits best."""
         check_order(given.start, given.end)
-        await self._check(caller.tenant, given.cameras)
+        await check_known(self._cameras, caller.tenant, given.cameras)
         wanted = EventFilter(
             cameras=given.cameras,
             labels=given.classes,
@@ -257,9 +257,10 @@ class EventOperations:
             unmatched=list(answer.unmatched),
         )
 
-    async def _check(self, tenant: str, cameras: Sequence[str]) -> None:
-        """Refuse cameras that nobody knows; what was seen by one that is removed stays."""
-        refuse_unknown(tenant, await self._cameras.unknown(tenant, cameras))
+
+async def check_known(known: KnownCameras, tenant: str, cameras: Sequence[str]) -> None:
+    """Refuse cameras that nobody knows; what was seen by one that is removed stays."""
+    refuse_unknown(tenant, await known.unknown(tenant, cameras))
 
 
 def refuse_unknown(tenant: str, cameras: Sequence[str]) -> None:

@@ -1,4 +1,4 @@
-"""Reading and listening beside the analyst's looks; each has a worker process of its own.
+"""Reading, listening, likeness beside the analyst's looks; each has a worker process of its own.
 
 They start their workers when there is something for them, so a fleet of mute cameras without
 lettering pays for none of it.
@@ -11,14 +11,19 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from kilocam import insight
 from kilocam.analyse import (
     Companion,
+    EmbedPool,
     FootageSource,
+    Likening,
     Listening,
     ListenPool,
+    NotYet,
     ObjectSeen,
     PoolOptions,
+    Portrait,
     Reading,
     ReadPool,
     Refused,
+    WindowResult,
     models_directory,
     worker_command,
 )
@@ -26,7 +31,7 @@ from kilocam.cli.child import Child
 from kilocam.core import CameraKey, Clock, Window
 from kilocam.core.metrics import by_name
 from kilocam.database import Database
-from kilocam.insight import Stretch, Told
+from kilocam.insight import Likeness, Stretch, Told
 
 _OPTIONS = PoolOptions(workers=1, task_s=60.0)
 
@@ -74,19 +79,41 @@ class ToldSink:
             await self._told.drop(key)
 
 
-class Senses:
-    """Reading and listening, beside an analyst."""
+class PortraitSink:
+    """How objects look, as analysis hands it in."""
 
-    def __init__(self, reading: Reading, listening: Listening) -> None:
+    def __init__(self, likeness: Likeness) -> None:
+        self._likeness = likeness
+
+    async def keep(self, portrait: Portrait) -> None:
+        """Replace what is kept of an event by the same model."""
+        with _refusals():
+            await self._likeness.keep(portrait)
+
+
+class Senses:
+    """Reading, listening and likeness (if there is a model of it), beside an analyst."""
+
+    def __init__(self, reading: Reading, listening: Listening, likening: Likening | None) -> None:
         self._reading = reading
         self._listening = listening
-        self.companions: Sequence[Companion] = (reading, listening)
+        self.likening = likening
+        self.companions: Sequence[Companion] = [
+            each for each in (reading, listening, likening) if each is not None
+        ]
+
+    def written(self, result: WindowResult) -> None:
+        """A window's objects are kept."""
+        if self.likening is not None:
+            self.likening.written(result)
 
     async def run(self) -> None:
-        """Read and listen until cancelled."""
+        """Read, listen and compare until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._reading.run())
             tasks.create_task(self._listening.run())
+            if self.likening is not None:
+                tasks.create_task(self.likening.run())
 
     def show_metrics(self, child: Child) -> None:
         """What came of what."""
@@ -112,11 +139,23 @@ class Senses:
             listening.unheard_s,
         )
 
+        if (likening := self.likening) is not None:
+            metrics.watch_counters(
+                "likeness",
+                "Sights of objects wished to be kept as vectors, what came of them, cost.",
+                ("what",),
+                lambda: by_name(likening.counts),
+            )
+
     @property
     def problem(self) -> str:
         """Why something is not done; empty: all is."""
-        told = {"read": self._reading.problem, "heard": self._listening.problem}
-        return "; ".join(f"nothing is {what}: {why}" for what, why in told.items() if why)
+        told = {
+            "nothing is read": self._reading.problem,
+            "nothing is heard": self._listening.problem,
+            "how objects look is not kept": self.likening.problem if self.likening else "",
+        }
+        return "; ".join(f"{what}: {why}" for what, why in told.items() if why)
 
 
 @contextmanager
@@ -126,20 +165,27 @@ def _refusals() -> Iterator[None]:
         yield
     except insight.Refused as error:
         raise Refused(str(error)) from error
+    except insight.NotYet as error:
+        raise NotYet(str(error)) from error
 
 
 @asynccontextmanager
 async def senses(
-    footage: FootageSource, sound: FootageSource, database: Database, clock: Clock
+    footage: FootageSource, sound: FootageSource, database: Database, clock: Clock, likeness: str
 ) -> AsyncIterator[Senses]:
-    """Whoever reads and listens, their workers ended afterwards."""
+    """Whoever reads, listens and (if a model is named) sees likeness, their workers ended then."""
     sink, models = ToldSink(Told(database)), models_directory()
     async with AsyncExitStack() as stack:
         readers = ReadPool(worker_command(models, "read"), _OPTIONS)
         listeners = ListenPool(worker_command(models, "listen"), _OPTIONS)
+        embedders = EmbedPool(worker_command(models, "embed", likeness), _OPTIONS)
         # Not entered, only left: they start when there is something for them.
         stack.push_async_exit(readers)
         stack.push_async_exit(listeners)
+        stack.push_async_exit(embedders)
+        portraits = PortraitSink(Likeness(database))
         yield Senses(
-            Reading(footage, readers, sink, clock), Listening(sound, listeners, sink, clock)
+            Reading(footage, readers, sink, clock),
+            Listening(sound, listeners, sink, clock),
+            Likening(footage, embedders, portraits, clock) if likeness else None,
         )
