@@ -259,11 +259,12 @@ where tenant = $1 and event = $2::text::uuid order by at desc, model limit 1;
 
 -- name: similar
 -- The events whose objects look most like a vector, by the same model; every vector that fits the
--- filters is compared.
+-- filters is compared. The vector is read once, not a row: after five calls Postgres plans without
+-- knowing it.
 select event.id::text as id, event.start as start_us, ends as end_us, event.camera, class as label,
   still, score, box, best as best_us, colours, text, zones, changed, 1 - near.distance as likeness
 from (
-  select event, min(vector <=> $2::text::halfvec) as distance from likeness
+  select event, min(vector <=> (select $2::text::halfvec)) as distance from likeness
   where tenant = $1 and model = $3 and event <> $4::text::uuid and label = any($5)
     and start >= $6 and start < $7 and ($8::text[] is null or camera = any($8))
   group by event order by distance limit $9
