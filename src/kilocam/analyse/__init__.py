@@ -12,6 +12,7 @@ from kilocam.analyse.comparing import Comparing, ComparingOptions
 from kilocam.analyse.detector import KINDS
 from kilocam.analyse.detectors import check_detector
 from kilocam.analyse.embedder import check_embedding
+from kilocam.analyse.embedding import EmbedOutcome, TextTask
 from kilocam.analyse.errors import (
     AnalyseError,
     FootageError,
@@ -45,6 +46,7 @@ from kilocam.analyse.pool import (
     PoolCounts,
     PoolOptions,
     ReadPool,
+    TextPool,
     worker_command,
 )
 from kilocam.analyse.reading import Reading, ReadingOptions
@@ -103,6 +105,7 @@ __all__ = [
     "Comparing",
     "ComparingOptions",
     "Counts",
+    "EmbedOutcome",
     "EmbedPool",
     "Footage",
     "FootageError",
@@ -138,6 +141,8 @@ __all__ = [
     "SkippedWindow",
     "StageCount",
     "Tally",
+    "TextPool",
+    "TextTask",
     "Trial",
     "Verdict",
     "WindowResult",

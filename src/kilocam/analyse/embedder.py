@@ -53,6 +53,10 @@ def _wrong(manifest: Manifest) -> str:
     scaled = (len(vectors.mean), len(vectors.std))
     if scaled not in ((0, 0), (3, 3)) or not all(each > 0 for each in vectors.std):
         return "gives mean and std that are not three numbers each, std above 0; correct them"
+    if not {vectors.text, vectors.tokenizer} <= {"", *manifest.others}:
+        return "names a text or a tokenizer that is not among its others; add its SHA-256 there"
+    if bool(vectors.text) != bool(vectors.tokenizer) or vectors.tokens < 1:
+        return "gives text, tokenizer or tokens without the others; a joint model has all three"
     return ""
 
 
@@ -73,14 +77,8 @@ class Embedder:
         self._stopwatch_ns = stopwatch_ns
         height, width, _ = _LAYOUTS[self._vectors.layout]
         self.height, self.width = model.manifest.input[height], model.manifest.input[width]
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3
         try:
-            self._session = onnxruntime.InferenceSession(
-                model.network, options, providers=["CPUExecutionProvider"]
-            )
+            self._session = open_network(model.network)
             self._input = self._session.get_inputs()[0].name
             given = self.raw(np.zeros((self.height, self.width, 3), np.uint8))
         except Exception as error:  # the runtime's errors share no narrower type
@@ -110,10 +108,7 @@ class Embedder:
 
     def vector(self, pixels: Pixels) -> Floats:
         """Of an object's picture, height x width x 3, RGB; its length is 1."""
-        given = self.raw(pixels).astype(np.float64)
-        length = math.sqrt(float(given @ given))
-        scaled: Floats = (given / length if length > 0 else given).astype(np.float32)
-        return scaled
+        return unit(self.raw(pixels))
 
     def raw(self, pixels: Pixels) -> Floats:
         """What the network gives, of whatever length."""
@@ -124,6 +119,22 @@ class Embedder:
         if vectors.layout == "nchw":
             put = np.ascontiguousarray(put.transpose(0, 3, 1, 2))
         return np.asarray(self._session.run(None, {self._input: put})[0]).reshape(-1)
+
+
+def open_network(network: bytes) -> onnxruntime.InferenceSession:
+    """On one thread; raises whatever the runtime raises."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
+
+
+def unit(given: Floats) -> Floats:
+    """The same direction, of length 1."""
+    length = np.linalg.norm(given.astype(np.float64))
+    scaled: Floats = (given / length if length > 0 else given).astype(np.float32)
+    return scaled
 
 
 def crop(picture: Picture, box: Box, width: int, height: int) -> Pixels:

@@ -31,6 +31,18 @@ class EmbedTask:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TextTask:
+    """Words to make a vector of, in the same space as pictures' (a joint model does)."""
+
+    text: str
+
+    @property
+    def what(self) -> str:
+        """Not the words: they are somebody's."""
+        return f"embedding a text of {len(self.text)} letters"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EmbedOutcome:
     """The vector, who made it, and the processor time it took."""
 

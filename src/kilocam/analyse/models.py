@@ -40,6 +40,13 @@ class Vectors:
     std: tuple[float, ...] = ()
     """Of red, green and blue between 0 and 1: it takes float32, (rgb / 255 - mean) / std. Empty: it
     takes the bytes as they are."""
+    text: str = ""
+    """Of a joint model: the file that makes vectors of texts, to be compared with pictures' ..."""
+    tokenizer: str = ""
+    """... and the one that cuts texts into numbers for it (JSON of the tokenizers library)."""
+    tokens: int = 77
+    """So many it takes; shorter texts are filled up with `pad`."""
+    pad: int = 0
 
     @classmethod
     def from_fields(cls, fields: dict[str, Any]) -> "Vectors":

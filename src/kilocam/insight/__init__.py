@@ -21,8 +21,9 @@ from kilocam.insight.feed import Bell, Feed
 from kilocam.insight.hits import Evaluated, HitCount, RuleHits, RulesOf
 from kilocam.insight.insight import Insight
 from kilocam.insight.likeness import Likeness
+from kilocam.insight.meaning import Meaning
 from kilocam.insight.query import SEEN_CLASSES, admits
-from kilocam.insight.seams import LookedWindow, SkippedWindow
+from kilocam.insight.seams import Encode, Encoded, LookedWindow, SkippedWindow
 from kilocam.insight.told import Stretch, Told
 from kilocam.insight.tracks import Hit
 from kilocam.insight.values import (
@@ -54,6 +55,8 @@ __all__ = [
     "CameraCounts",
     "ChangeKind",
     "Cursor",
+    "Encode",
+    "Encoded",
     "Evaluated",
     "Event",
     "EventChange",
@@ -67,6 +70,7 @@ __all__ = [
     "Invalid",
     "Likeness",
     "LookedWindow",
+    "Meaning",
     "Missed",
     "NotFound",
     "NotYet",

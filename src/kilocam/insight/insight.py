@@ -59,7 +59,7 @@ class Insight:
         after = _parse_place(cursor) if cursor else (None, None)
         async with self._for(tenant) as transaction:
             rows = await transaction.fetch(
-                _sql("events"), tenant, *_bounds(wanted), wanted.text or None, *after,
+                _sql("events"), tenant, *bounds_of(wanted), wanted.text or None, *after,
                 list(wanted.zones) or None, check_limit(limit) + 1,
             )  # fmt: skip
         events = tuple(read_event(row) for row in rows[:limit])
@@ -111,7 +111,7 @@ class Insight:
         best = tuple(found[:limit])
         matched = frozenset[str]().union(*(each.matched for each in best))
         unmatched = tuple(word for word in query.words if word not in matched)
-        return Answer(found=best, unmatched=unmatched)
+        return Answer(found=best, unmatched=unmatched, words=query.words, wanted=narrowed)
 
     async def seen(self, tenant: str, cameras: Collection[str]) -> frozenset[str]:
         """Those of `cameras` of which an event or an account is left, removed ones too."""
@@ -167,7 +167,7 @@ class Insight:
     async def _find(
         self, transaction: Transaction, tenant: str, query: Query, wanted: EventFilter
     ) -> list[Found]:
-        bounds = _bounds(wanted)
+        bounds = bounds_of(wanted)
         only_words = bool(query.words) and not query.restricts
         rows = await transaction.fetch(
             _sql("search"), tenant, *bounds, list(query.words), only_words, CANDIDATES
@@ -199,7 +199,10 @@ class Insight:
                 yield transaction
 
 
-def _bounds(wanted: EventFilter) -> tuple[object, object, object, object]:
+def bounds_of(
+    wanted: EventFilter,
+) -> tuple[list[str] | None, list[str] | None, int | None, int | None]:
+    """Cameras, labels, from and to as queries take them."""
     labels = [label for word in wanted.labels for label in expand(word)]
     return (list(wanted.cameras) or None, labels or None, wanted.from_us, wanted.to_us)
 

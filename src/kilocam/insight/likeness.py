@@ -5,13 +5,13 @@ Vectors are compared exactly, one by one, within a bounded time; only those of o
 
 from collections.abc import Sequence
 
-from kilocam.core import format_duration
-from kilocam.database import Database, Transaction, load_queries
+from kilocam.core import Clock, SystemClock, format_duration
+from kilocam.database import Database, Row, Transaction, load_queries
 from kilocam.insight.errors import Invalid, NotFound, NotYet, Unavailable, insight_errors, refusals
-from kilocam.insight.insight import Insight, check_limit
+from kilocam.insight.insight import Insight, bounds_of, check_limit
 from kilocam.insight.query import alike
-from kilocam.insight.seams import Portrait
-from kilocam.insight.values import Alike, read_event
+from kilocam.insight.seams import Encoded, Portrait
+from kilocam.insight.values import Alike, EventFilter, read_event
 
 AROUND_US = 7 * 86_400_000_000
 """Before and after an event likes are looked for, unless a time is given."""
@@ -26,8 +26,9 @@ NO_VECTORS = (
 class Likeness:
     """What is kept of how objects look; it may raise `DatabaseError` and be asked again."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, clock: Clock | None = None) -> None:
         self._database = database
+        self._clock = clock or SystemClock()
         self._insight = Insight(database)
 
     async def keep(self, portrait: Portrait) -> None:
@@ -38,7 +39,6 @@ class Likeness:
             Refused: there is no place for this one.
         """
         window, model = portrait.window, portrait.model
-        vector = f"[{','.join(f'{each:.5g}' for each in portrait.vector)}]"
         with refusals():
             async with self._database.for_tenant(window.tenant) as transaction:
                 if not await _has_vectors(transaction):
@@ -48,7 +48,8 @@ class Likeness:
                 )
                 await transaction.execute(
                     _sql("put_likeness"), window.tenant, window.camera, window.start_us,
-                    portrait.event_id, portrait.label, model, portrait.at_us, vector,
+                    portrait.event_id, portrait.label, model, portrait.at_us,
+                    _written(portrait.vector),
                 )  # fmt: skip
 
     async def similar(
@@ -96,6 +97,40 @@ class Likeness:
                     list(alike(event.label)), from_us, to_us, list(cameras) or None, limit,
                 )  # fmt: skip
         return tuple(Alike(event=read_event(row), likeness=row["likeness"]) for row in rows)
+
+    async def like(
+        self, tenant: str, encoded: Encoded, wanted: EventFilter, *, limit: int = 20
+    ) -> tuple[Alike, ...]:
+        """Events whose objects look most like a vector by the same model, the most alike first.
+
+        Of the last week, unless `wanted` says otherwise; of a long time the newest 31 days.
+        Nothing, where the database keeps no vectors.
+
+        Raises:
+            Unavailable: the database is away.
+        """
+        cameras, labels, from_us, to_us = bounds_of(wanted)
+        if to_us is None:
+            to_us = self._clock.wall_us()
+        from_us = max(to_us - AROUND_US if from_us is None else from_us, to_us - MOST_US)
+        with insight_errors():
+            async with self._database.for_tenant(tenant) as transaction:
+                if not await _has_vectors(transaction):
+                    return ()
+                rows = await transaction.fetch(
+                    _sql("similar"), tenant, _written(encoded.vector), encoded.model, None,
+                    labels, from_us, to_us, cameras, limit,
+                )  # fmt: skip
+        return _alike(rows)
+
+
+def _alike(rows: Sequence[Row]) -> tuple[Alike, ...]:
+    return tuple(Alike(event=read_event(row), likeness=row["likeness"]) for row in rows)
+
+
+def _written(vector: Sequence[float]) -> str:
+    """As pgvector reads it."""
+    return f"[{','.join(f'{each:.5g}' for each in vector)}]"
 
 
 async def _has_vectors(transaction: Transaction) -> bool:

@@ -265,8 +265,8 @@ select event.id::text as id, event.start as start_us, ends as end_us, event.came
   still, score, box, best as best_us, colours, text, zones, changed, 1 - near.distance as likeness
 from (
   select event, min(vector <=> (select $2::text::halfvec)) as distance from likeness
-  where tenant = $1 and model = $3 and event <> $4::text::uuid and label = any($5)
-    and start >= $6 and start < $7 and ($8::text[] is null or camera = any($8))
+  where tenant = $1 and model = $3 and ($4::text is null or event <> $4::text::uuid)
+    and ($5::text[] is null or label = any($5)) and start >= $6 and start < $7 and ($8::text[] is null or camera = any($8))
   group by event order by distance limit $9
 ) near join event on event.tenant = $1 and event.id = near.event
 order by near.distance, event.id;

@@ -3,7 +3,7 @@
 `kilocam.analyse.results` has values of these shapes; a role's wiring brings both together.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Protocol
 
 from kilocam.bus import Position
@@ -68,6 +68,24 @@ class Portrait(Protocol):
     def vector(self) -> Sequence[float]:
         """Of length 1."""
         ...
+
+
+class Encoded(Protocol):
+    """A vector of a text, to be compared with those of pictures."""
+
+    @property
+    def model(self) -> str:
+        """Who made it."""
+        ...
+
+    @property
+    def vector(self) -> Sequence[float]:
+        """Of length 1."""
+        ...
+
+
+Encode = Callable[[str], Awaitable[Encoded | None]]
+"""Makes a vector of a text; None where that cannot be done now."""
 
 
 class StageCount(Protocol):

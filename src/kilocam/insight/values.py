@@ -127,6 +127,10 @@ class Answer:
     found: tuple[Found, ...]
     unmatched: tuple[str, ...]
     """Words of the question that nothing found holds: it was answered without them."""
+    words: tuple[str, ...] = ()
+    """Of the question, beyond classes, cameras and times."""
+    wanted: EventFilter | None = None
+    """What was looked through, by those and by what the caller restricts; None: nothing is both."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -42,7 +42,7 @@ from kilocam.api.streams import mount_streams
 from kilocam.core import CameraKey, format_time
 from kilocam.database import Room
 from kilocam.fleet import CameraInput, Fleet, Keyring, Principal, Role, Sessions
-from kilocam.insight import Feed, Insight, Likeness, Windows, make_days
+from kilocam.insight import Feed, Insight, Likeness, Meaning, Windows, make_days
 
 pytestmark = pytest.mark.asyncio
 SPAN = "from=2026-11-24T12:00:01Z&to=2026-11-24T12:00:00Z"
@@ -80,6 +80,17 @@ class Recorded:
         return {CameraKey("default", "street"): None}
 
 
+@dataclass(frozen=True)
+class Encoded:
+    model: str = "eye@1"
+    vector: tuple[float, ...] = (1.0, 0.0)
+
+
+async def _encode(text: str) -> Encoded | None:
+    """A joint model that knows how umbrellas look, and nothing else."""
+    return Encoded() if "umbrella" in text else None
+
+
 @pytest_asyncio.fixture
 async def house(postgres: PostgresServer, tmp_path: Path) -> AsyncIterator[House]:
     installation = Installation(postgres, (Room("fleet"), Room("insight")))
@@ -97,8 +108,9 @@ async def house(postgres: PostgresServer, tmp_path: Path) -> AsyncIterator[House
             app, catalogue = FastAPI(), Catalogue()
             translator = Translator({**PROBLEMS, **INSIGHT_PROBLEMS})
             install(app, translator)
-            EventOperations(insight, feed, cameras).enter(catalogue)
             likeness = Likeness(database)
+            meaning = Meaning(insight, likeness, _encode)
+            EventOperations(insight, feed, cameras, meaning).enter(catalogue)
             LikenessOperations(likeness, cameras).enter(catalogue)
             AnalysisOperations(insight, cameras).enter(catalogue)
             mount(app, catalogue, identity.caller)
@@ -454,18 +466,43 @@ async def test_a_socket_tells_chosen_events_and_refuses_strangers(house: House) 
         assert stranger.close_code == 4401
 
 
+async def _shown(house: House, number: int, vector: tuple[float, ...], **more: Any) -> str:
+    """An event that looks so; its id."""
+    one = seen(number, number, **more)
+    await house.windows.write(looked(number, one))
+    await house.likeness.keep(
+        Portrait(
+            window=window_at(number), event_id=one.event_id, label=one.label,
+            at_us=window_at(number).start_us, model="eye@1", vector=vector,
+        )
+    )  # fmt: skip
+    return one.event_id
+
+
+async def test_a_search_finds_by_looks_what_no_word_tells(house: House) -> None:
+    looks = ((0.0, 1.0), (1.0, 0.0), (0.8, 0.6))
+    far, first, second = [await _shown(house, n, vector) for n, vector in enumerate(looks)]
+    car = await _shown(house, 3, (1.0, 0.0), label="car", colours=("red",))
+    async with house.client() as client:
+
+        async def found(query: str, **more: object) -> list[tuple[str, str]]:
+            body = {"query": query, "limit": 3} | more
+            answer = (await client.post("/v1/search", json=body)).json()
+            return [(item["event_id"], item["kind"]) for item in answer["items"]]
+
+        assert await found("person with an umbrella") == [
+            (first, "event"), (second, "event"), (far, "event")
+        ]  # fmt: skip
+        assert (await found("red umbrella"))[0] == (car, "event")  # by a word and by its look
+        later = format_time(window_at(2).start_us)
+        assert await found("person with an umbrella", **{"from": later}) == [(second, "event")]
+        assert await found("umbrella by boat") == []
+        assert len(await found("person")) == 3  # asks for no look
+
+
 async def test_similar_events_are_events_with_their_likeness(house: House) -> None:
-    ids = []
-    for number, vector in enumerate(((1.0, 0.0), (0.8, 0.6), (0.0, 1.0))):
-        one = seen(number, number)
-        await house.windows.write(looked(number, one))
-        await house.likeness.keep(
-            Portrait(
-                window=window_at(number), event_id=one.event_id, label="person",
-                at_us=window_at(number).start_us, model="eye@1", vector=vector,
-            )
-        )  # fmt: skip
-        ids.append(one.event_id)
+    looks = ((1.0, 0.0), (0.8, 0.6), (0.0, 1.0))
+    ids = [await _shown(house, number, vector) for number, vector in enumerate(looks)]
     first = f"/v1/events/{ids[0]}"
     async with house.client() as client, house.client("other") as stranger:
         answer = (await client.get(f"{first}/similar")).json()

@@ -21,6 +21,7 @@ from kilocam.insight import (
     Feed,
     Insight,
     Invalid,
+    Meaning,
     NotFound,
     Sight,
     Unavailable,
@@ -176,8 +177,16 @@ class ResultList(Model):
 class EventOperations:
     """The operations on what was seen."""
 
-    def __init__(self, insight: Insight, feed: Feed, cameras: KnownCameras) -> None:
+    def __init__(
+        self,
+        insight: Insight,
+        feed: Feed,
+        cameras: KnownCameras,
+        meaning: Meaning | None = None,
+    ) -> None:
+        """`meaning`: searches by looks too."""
         self._insight = insight
+        self._searching = meaning or insight
         self._feed = feed
         self._cameras = cameras
 
@@ -251,7 +260,7 @@ class EventOperations:
             from_us=given.start,
             to_us=given.end,
         )
-        answer = await self._insight.search(caller.tenant, given.query, wanted, limit=given.limit)
+        answer = await self._searching.search(caller.tenant, given.query, wanted, limit=given.limit)
         return ResultList(
             items=[_result(each.event, each.score) for each in answer.found],
             unmatched=list(answer.unmatched),
