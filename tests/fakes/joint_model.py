@@ -12,7 +12,7 @@ from kilocam.analyse.models import EMBEDDING, Manifest, Vectors
 
 DIMENSIONS = 3
 COLOURS = ("red", "green", "blue")
-PAD, UNKNOWN = 0, 1
+UNKNOWN, PAD = 0, 4
 
 
 def install_joint_model(folder: Path) -> str:
@@ -48,7 +48,8 @@ def _pictures() -> bytes:
 def _words() -> bytes:
     """The sum of the colours that are named, where the mask is 1."""
     table = np.zeros((len(COLOURS) + 2, DIMENSIONS), np.float32)
-    table[2:] = 1.5 * np.eye(DIMENSIONS) - 0.5
+    table[PAD] = (-3, 5, -3)  # what the mask leaves out
+    table[1:PAD] = 1.5 * np.eye(DIMENSIONS) - 0.5
     one = np.array([1], np.int64)
     nodes = [
         helper.make_node("Gather", ["table", "input_ids"], ["rows"]),
@@ -80,7 +81,7 @@ def _network(
 
 def _tokenizer() -> bytes:
     vocabulary = {"[PAD]": PAD, "[UNK]": UNKNOWN}
-    vocabulary |= {colour: number for number, colour in enumerate(COLOURS, start=2)}
+    vocabulary |= {colour: number for number, colour in enumerate(COLOURS, start=1)}
     made = tokenizers.Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
     made.normalizer = normalizers.Lowercase()
     made.pre_tokenizer = pre_tokenizers.Whitespace()
