@@ -38,7 +38,7 @@ class LikeningOptions:
     """Of one core's time ..."""
     least_share: float = 0.02
     """... and while looks have too little."""
-    picture_us: int = 100_000
+    picture_us: int = 600_000
     """Footage read from a picture's moment on."""
     read_s: float = 10.0
 

@@ -179,7 +179,7 @@ async def test_the_best_sight_of_each_object_is_kept() -> None:
         assert second.at_us == 6 * S
         task = stage.embedders.tasks[0]
         assert (task.key, task.at_us, task.box) == (GATE, 4 * S, BOX)
-        assert stage.shelf.asked[0] == (4 * S, 4 * S + 100_000)
+        assert stage.shelf.asked[0] == (4 * S, 4 * S + 600_000)
 
 
 @pytest.mark.asyncio
