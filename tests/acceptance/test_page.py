@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import Any
 from urllib.error import HTTPError
@@ -17,12 +18,12 @@ import pytest
 from playwright.sync_api import Browser, Page, Route, WebSocket, expect
 from tests.acceptance.conftest import House
 
-from kilocam.analyse import BoxAt, ObjectSeen, StageCount, WindowResult, event_id
+from kilocam.analyse import BoxAt, ObjectSeen, Portrait, StageCount, WindowResult, event_id
 from kilocam.bus import Position
 from kilocam.core import CameraKey, Window, format_time, share_within
 from kilocam.database import Database
 from kilocam.fleet import CameraInput, Fleet, Keyring, Role
-from kilocam.insight import Told, Windows
+from kilocam.insight import Likeness, Told, Windows
 from kilocam.media import read_frame_number
 
 pytestmark = pytest.mark.timeout(400)
@@ -264,6 +265,47 @@ def test_what_a_model_says_stands_beside_its_name(signed_in: Page, house: House)
     expect(cards).to_have_count(1)
     expect(cards.first).to_contain_text(f"{said} (eye-1)")
     expect(cards.first.locator("b")).to_have_text("bus")  # what was said is no markup
+
+
+def test_what_looks_like_an_event_is_shown_and_the_newest_are_come_back_to(
+    signed_in: Page, house: House
+) -> None:
+    key, start_us = house.hour.key, house.hour.truth.spec.start_us
+    for label, second, vector in (
+        ("backpack", 64, (1.0, 0.0)), ("suitcase", 70, (0.6, 0.8)), ("handbag", 76, (0.8, 0.6))
+    ):  # fmt: skip
+        at_us = start_us + second * 1_000_000
+        see(house, label, at_us)
+        window = Window(
+            tenant=key.tenant, camera=key.camera, start_us=at_us, end_us=at_us + 2_000_000
+        )
+        portrait = Portrait(
+            window=window, event_id=event_id(key, at_us, 0), label=label, at_us=at_us,
+            model="test@1", vector=vector,
+        )  # fmt: skip
+        house.write(partial(_keep, portrait))
+    see(house, "motorcycle", start_us + 82_000_000)  # how it looks is not known
+    page = signed_in.context.new_page()
+    page.goto(f"{house.url}/#/events")
+    cards = page.get_by_test_id("event")
+    expect(cards.filter(has_text="motorcycle")).to_have_count(1)
+    cards.filter(has_text="backpack").get_by_role("button", name="Similar").click()
+    expect(page.get_by_test_id("like")).to_contain_text("Like backpack")
+    expect(cards).to_have_count(2)
+    told = [each.split()[:2] for each in cards.locator("footer").all_inner_texts()]
+    assert told == [["handbag", "0.80"], ["suitcase", "0.60"]]
+    page.get_by_role("button", name="Back").click()
+    cards.filter(has_text="motorcycle").get_by_role("button", name="Similar").click()
+    expect(page.get_by_role("alert")).to_contain_text("looks is not known")
+    expect(cards).to_have_count(0)
+    page.get_by_role("searchbox").fill("suitcase")
+    expect(page.get_by_test_id("like")).to_have_count(0)
+    expect(cards).to_have_count(1)
+    page.close()
+
+
+async def _keep(portrait: Portrait, database: Database, _: object) -> None:
+    await Likeness(database).keep(portrait)
 
 
 def audited_window(key: CameraKey, at_us: int, *, moving: bool) -> WindowResult:

@@ -254,11 +254,12 @@ async def _own_transaction(
         await connection.execute("rollback")
 
 
-async def admin_does(installation: Installation, statement: str) -> None:
+async def admin_does(installation: Installation, *statements: str) -> None:
     """What only the server's superuser may."""
     connection = await asyncpg.connect(installation.url(ADMIN))
     try:
-        await connection.execute(statement)
+        for statement in statements:
+            await connection.execute(statement)
     finally:
         await connection.close()
 

@@ -12,6 +12,8 @@ from kilocam.analyse.comparing import Comparing, ComparingOptions
 from kilocam.analyse.describing import Describing, DescribingOptions
 from kilocam.analyse.detector import KINDS
 from kilocam.analyse.detectors import check_detector
+from kilocam.analyse.embedder import check_embedding
+from kilocam.analyse.embedding import EmbedOutcome, TextTask
 from kilocam.analyse.errors import (
     AnalyseError,
     FootageError,
@@ -20,10 +22,12 @@ from kilocam.analyse.errors import (
     Refused,
     WorkerError,
 )
+from kilocam.analyse.likening import Likening, LikeningOptions
 from kilocam.analyse.listening import Listening, ListeningOptions
 from kilocam.analyse.models import (
     DETECTOR,
     DETECTOR_32,
+    LIKENESS,
     LISTENER,
     READER,
     Manifest,
@@ -38,11 +42,13 @@ from kilocam.analyse.pictures import Footage
 from kilocam.analyse.pool import (
     ComparePool,
     CutPool,
+    EmbedPool,
     ListenPool,
     LookPool,
     PoolCounts,
     PoolOptions,
     ReadPool,
+    TextPool,
     worker_command,
 )
 from kilocam.analyse.reading import Reading, ReadingOptions
@@ -64,8 +70,10 @@ from kilocam.analyse.seams import (
     FootageSource,
     Glance,
     HearingSink,
+    LikenessSink,
     Noted,
     Permit,
+    Portrait,
     ReadingSink,
     Resume,
     WindowSink,
@@ -82,6 +90,7 @@ __all__ = [
     "DETECTOR_32",
     "KINDS",
     "LEASES",
+    "LIKENESS",
     "LISTENER",
     "PIPELINE",
     "READER",
@@ -102,12 +111,17 @@ __all__ = [
     "CutPool",
     "Describing",
     "DescribingOptions",
+    "EmbedOutcome",
+    "EmbedPool",
     "Footage",
     "FootageError",
     "FootageSource",
     "Glance",
     "HearingSink",
     "Learnt",
+    "LikenessSink",
+    "Likening",
+    "LikeningOptions",
     "Limits",
     "ListenPool",
     "Listening",
@@ -122,6 +136,7 @@ __all__ = [
     "Permit",
     "PoolCounts",
     "PoolOptions",
+    "Portrait",
     "ReadPool",
     "Reading",
     "ReadingOptions",
@@ -133,6 +148,8 @@ __all__ = [
     "SkippedWindow",
     "StageCount",
     "Tally",
+    "TextPool",
+    "TextTask",
     "Trial",
     "Verdict",
     "WindowResult",
@@ -142,6 +159,7 @@ __all__ = [
     "Workers",
     "cache_directory",
     "check_detector",
+    "check_embedding",
     "event_id",
     "known_models",
     "load_manifest",

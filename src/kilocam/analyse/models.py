@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from kilocam.analyse.errors import ModelError
 
@@ -21,9 +22,40 @@ READER = "ppocr-v6-small"
 LISTENER = "whisper-tiny-en"
 SOUNDS = "yamnet-sounds"
 """Optional: nothing but speech is named in sound without it."""
+LIKENESS = "likeness-mobilenet-v2"
+"""Makes a vector of a picture of an object; part of the detector with 32 bits."""
 BUILT_IN = "ssdlite"
 """The runtime of detectors whose network has the outputs of `tools/tfjs.py`."""
+EMBEDDING = "embedding"
+"""The runtime of networks that make vectors of pictures (`embedder.py`)."""
 MEND = "run tools/models.py to fetch it"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vectors:
+    """What a network that makes a vector of a picture takes and gives."""
+
+    dimensions: int
+    layout: str = "nhwc"
+    """Of its input: `nhwc` or `nchw`."""
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+    """Of red, green and blue between 0 and 1: it takes float32, (rgb / 255 - mean) / std. Empty: it
+    takes the bytes as they are."""
+    text: str = ""
+    """Of a joint model: the file that makes vectors of texts, to be compared with pictures' ..."""
+    tokenizer: str = ""
+    """... and the one that cuts texts into numbers for it (JSON of the tokenizers library)."""
+    tokens: int = 77
+    """So many it takes; shorter texts are filled up with `pad`."""
+    pad: int = 0
+
+    @classmethod
+    def from_fields(cls, fields: dict[str, Any]) -> "Vectors":
+        """Of JSON (hence `Any`)."""
+        for name in ("mean", "std"):
+            fields[name] = tuple(float(each) for each in fields.get(name, ()))
+        return cls(**fields)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +76,8 @@ class Manifest:
     """More files that belong to it, each with its SHA-256."""
     runtime: str = BUILT_IN
     """Who makes a detector of it (`detectors.py`); of others, what runs them."""
+    vectors: Vectors | None = None
+    """Of networks that make vectors of pictures (`embedder.py`)."""
 
     @property
     def reference(self) -> str:
@@ -66,6 +100,8 @@ class Manifest:
             fields["input"] = tuple(fields["input"])
             fields["classes"] = {int(column): str(k) for column, k in fields["classes"].items()}
             fields["others"] = dict(fields.get("others", {}))
+            if fields.get("vectors") is not None:
+                fields["vectors"] = Vectors.from_fields(fields["vectors"])
             return cls(**fields)
         except (TypeError, KeyError, AttributeError) as error:
             raise ValueError(str(error)) from None

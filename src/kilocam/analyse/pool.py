@@ -17,6 +17,7 @@ from typing import Generic, Self, TypeVar, cast
 
 from kilocam.analyse.comparer import CompareOutcome, CompareTask
 from kilocam.analyse.cutter import CutOutcome, CutTask
+from kilocam.analyse.embedding import EmbedOutcome, EmbedTask, TextTask
 from kilocam.analyse.errors import FootageError, ModelError, WorkerError
 from kilocam.analyse.lines import ReadOutcome, ReadTask
 from kilocam.analyse.look import LookOutcome, LookTask
@@ -166,6 +167,8 @@ ReadPool = WorkerPool[ReadTask, ReadOutcome]
 ListenPool = WorkerPool[ListenTask, ListenOutcome]
 ComparePool = WorkerPool[CompareTask, CompareOutcome]
 CutPool = WorkerPool[CutTask, CutOutcome]
+EmbedPool = WorkerPool[EmbedTask, EmbedOutcome]
+TextPool = WorkerPool[TextTask, EmbedOutcome]
 
 
 class _Overdue(WorkerError):

@@ -10,6 +10,7 @@ from kilocam.analyse.comparer import CompareOutcome, CompareTask
 from kilocam.analyse.cutter import CutOutcome, CutTask
 from kilocam.analyse.difference import Grey
 from kilocam.analyse.ears import Kept
+from kilocam.analyse.embedding import EmbedOutcome, EmbedTask, Vector
 from kilocam.analyse.lines import ReadOutcome, ReadTask
 from kilocam.analyse.look import LookOutcome, LookTask
 from kilocam.analyse.pictures import Footage
@@ -73,6 +74,40 @@ class ReadingSink(Protocol):
 
         Raises:
             NotYet, Refused: it is not to be kept.
+        """
+        ...
+
+
+class Embedders(Protocol):
+    """Whoever makes vectors of pictures (a `WorkerPool`)."""
+
+    async def do(self, task: EmbedTask) -> EmbedOutcome:
+        """Embed; raises `FootageError`, `WorkerError` or `ModelError`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Portrait:
+    """How an event's object looks in the picture that shows it best so far."""
+
+    window: Window
+    """The picture lies in it."""
+    event_id: str
+    label: str
+    at_us: int
+    model: str
+    vector: Vector
+
+
+class LikenessSink(Protocol):
+    """Whoever keeps how objects look (`insight` over Postgres)."""
+
+    async def keep(self, portrait: Portrait) -> None:
+        """Replace what is kept of the event by the same model.
+
+        Raises:
+            NotYet: nothing of the kind can be kept; it says why.
+            Refused: there is no place for this one.
         """
         ...
 

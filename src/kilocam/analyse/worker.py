@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from kilocam.analyse.errors import AnalyseError, FootageError
-from kilocam.analyse.models import DETECTOR, LISTENER, READER, SOUNDS, load_model
+from kilocam.analyse.models import DETECTOR, LIKENESS, LISTENER, READER, SOUNDS, load_model
 from kilocam.analyse.wire import Broken, Done, Outcome, Ready, Unreadable, encode, read_task
 
-NICENESS = {"look": 5, "read": 15, "listen": 15, "compare": 15, "cut": 15}
+NICENESS = {
+    "look": 5, "read": 15, "listen": 15, "compare": 15, "cut": 15, "embed": 15, "embed_text": 5
+}  # fmt: skip
 """Added to the analyst's own, by what a worker does: looks come before what takes long."""
 ADDRESS_SPACE = 6 * 1024**3
 """What a decoder gone wild may reserve before it fails instead of the machine."""
@@ -107,6 +109,19 @@ def _cut(_models: Path) -> Callable[[Any], object]:
     return Cutter(StoredPictures()).cut
 
 
+def _embed(models: Path, model: str = LIKENESS) -> Callable[[Any], object]:
+    from kilocam.analyse.embedder import Embedder
+    from kilocam.analyse.stored import StoredPictures
+
+    return Embedder(load_model(model, models), StoredPictures()).embed
+
+
+def _embed_text(models: Path, model: str) -> Callable[[Any], object]:
+    from kilocam.analyse.text_embedder import TextEmbedder
+
+    return TextEmbedder(load_model(model, models)).embed
+
+
 Prepare = Callable[..., Callable[[Any], object]]
 _PREPARE: Mapping[str, Prepare] = {
     "look": _look,
@@ -114,6 +129,8 @@ _PREPARE: Mapping[str, Prepare] = {
     "listen": _listen,
     "compare": _compare,
     "cut": _cut,
+    "embed": _embed,
+    "embed_text": _embed_text,
 }
 """Each imports what it alone needs; takes the folder and references of the models named."""
 

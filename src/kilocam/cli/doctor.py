@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kilocam.analyse.detectors import check_detector
+from kilocam.analyse.embedder import check_embedding
 from kilocam.analyse.errors import ModelError
 from kilocam.analyse.models import (
     Manifest,
@@ -52,7 +53,9 @@ def examine(installation: Installation) -> Iterator[Finding]:
         yield _disk(path)
     yield examine_port(installation.settings.http.listen, installation.data)
     analysis = installation.settings.analysis
-    yield from examine_models(models_directory(), analysis.detector, analysis.canary)
+    yield from examine_models(
+        models_directory(), analysis.detector, analysis.canary, analysis.likeness
+    )
     yield examine_llm(installation.settings.llm)
     yield _program("ffmpeg", "only `kilocam bench record` needs it", "apt-get install ffmpeg")
 
@@ -141,16 +144,22 @@ def _address(data: DataDir) -> str:
         return ""
 
 
-def examine_models(folder: Path, detector: str, canary: str) -> Iterator[Finding]:
-    """Each model that is there, and whether those that are to look can."""
+def examine_models(
+    folder: Path, detector: str, canary: str = "", likeness: str = ""
+) -> Iterator[Finding]:
+    """Each model that is there, and whether those that are named can do what they are to."""
     for known in known_models(folder):
         yield _whole(known, folder) if isinstance(known, Manifest) else _bad_model("model", known)
-    for name, reference in (("detector", detector), ("canary", canary)):
+    for name, reference, check in (
+        ("detector", detector, check_detector),
+        ("canary", canary, check_detector),
+        ("likeness", likeness, check_embedding),
+    ):
         if not reference:
             continue
         try:
             manifest = load_manifest(reference, folder)
-            check_detector(manifest)
+            check(manifest)
         except ModelError as error:
             yield _bad_model(name, error)
         else:

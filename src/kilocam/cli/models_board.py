@@ -21,6 +21,7 @@ def listing(
     looking: Manifest,
     candidate: Manifest | None,
     trial: Trial | None,
+    likeness: Manifest | None,
     problem: str,
 ) -> dict[str, object]:
     """The answer, as `kilocam.api.operations.models` has it."""
@@ -32,6 +33,8 @@ def listing(
         elif on_trial:
             verdict = trial.verdict if trial is not None else Verdict.UNDECIDED
             role = "canary" if verdict is Verdict.UNDECIDED else str(verdict)
+        elif likeness is not None and manifest.reference == likeness.reference:
+            role = "likeness"
         else:
             role = {READER: "reader", LISTENER: "listener"}.get(manifest.name, "idle")
         items.append(_shown(manifest, role, trial if on_trial else None))

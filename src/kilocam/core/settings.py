@@ -110,6 +110,8 @@ class AnalysisSettings(_Section):
     """Of the cameras."""
     canary_least: DurationUs = parse_duration("1d")
     """A trial lasts so long before it may promote: nights are not like days."""
+    likeness: ModelReference = "likeness-mobilenet-v2"
+    """Tells how alike objects look; empty: nobody does."""
 
 
 def _base_url(value: object) -> object:

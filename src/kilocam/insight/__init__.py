@@ -20,11 +20,14 @@ from kilocam.insight.errors import InsightError, Invalid, NotFound, NotYet, Refu
 from kilocam.insight.feed import Bell, Feed
 from kilocam.insight.hits import Evaluated, HitCount, RuleHits, RulesOf
 from kilocam.insight.insight import Insight
+from kilocam.insight.likeness import Likeness
+from kilocam.insight.meaning import Meaning
 from kilocam.insight.query import SEEN_CLASSES, admits
-from kilocam.insight.seams import LookedWindow, SkippedWindow
+from kilocam.insight.seams import Encode, Encoded, LookedWindow, SkippedWindow
 from kilocam.insight.told import Grant, Stretch, Told
 from kilocam.insight.tracks import Hit
 from kilocam.insight.values import (
+    Alike,
     Answer,
     CameraCounts,
     ChangeKind,
@@ -46,11 +49,14 @@ __all__ = [
     "GATE",
     "SEEN_CLASSES",
     "TOPIC",
+    "Alike",
     "Answer",
     "Bell",
     "CameraCounts",
     "ChangeKind",
     "Cursor",
+    "Encode",
+    "Encoded",
     "Evaluated",
     "Event",
     "EventChange",
@@ -63,7 +69,9 @@ __all__ = [
     "Insight",
     "InsightError",
     "Invalid",
+    "Likeness",
     "LookedWindow",
+    "Meaning",
     "Missed",
     "NotFound",
     "NotYet",

@@ -43,6 +43,8 @@ async def replace_contributions(
     described = [row for row in before if row["description"]]
     kept = ([row[name] for row in described] for name in ("id", "description", "described_by"))
     after = await transaction.fetch(_sql("fold_events"), window.tenant, touched, *kept)
+    if gone := {row["id"] for row in before} - {row["id"] for row in after}:
+        await transaction.execute(_sql("drop_likeness"), window.tenant, sorted(gone), None)
     await tell_changes(transaction, window.camera, changes_between(window.tenant, before, after))
     return touched
 

@@ -10,7 +10,9 @@ from datetime import UTC, date, datetime, timedelta
 
 from kilocam.database import SYSTEM, ControlDatabase, Database, Place, load_queries
 
-TABLES = ("window_state", "window_count", "stage_count", "contribution", "event", "rule_hit")
+TABLES = (
+    "window_state", "window_count", "stage_count", "contribution", "event", "rule_hit", "likeness"
+)  # fmt: skip
 DAYS_BEHIND = 1
 """Windows are told of for an hour, and a tracked object may be older."""
 DAYS_AHEAD = 4

@@ -5,7 +5,7 @@ KilocamError
     ├── NotFound     no such event, no such tenant
     ├── Invalid      a cursor, a limit or a filter that cannot be taken
     ├── Unavailable  the database is away; try again later
-    ├── NotYet       a window cannot be kept yet, others can
+    ├── NotYet       a window cannot be kept yet, others can; or no vector can
     └── Refused      a window can never be kept
 """
 
@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from kilocam import database
-from kilocam.core import KilocamError
+from kilocam.core import ConfigError, KilocamError
+from kilocam.database import NoPartition, Rejected, UnknownShard, UnknownTenant
 
 
 class InsightError(KilocamError):
@@ -45,3 +46,12 @@ def insight_errors() -> Iterator[None]:
     """Raises an error of this room for those of the database."""
     with database.told_outside(NotFound, Invalid, Unavailable):
         yield
+
+
+@contextmanager
+def refusals() -> Iterator[None]:
+    """What will not be otherwise by and by is refused; other errors of the database pass."""
+    try:
+        yield
+    except (UnknownTenant, UnknownShard, NoPartition, Rejected, ConfigError) as error:
+        raise Refused(str(error)) from error

@@ -59,8 +59,8 @@ class Insight:
         after = _parse_place(cursor) if cursor else (None, None)
         async with self._for(tenant) as transaction:
             rows = await transaction.fetch(
-                _sql("events"), tenant, *_bounds(wanted), wanted.text or None, *after,
-                list(wanted.zones) or None, _check_limit(limit) + 1,
+                _sql("events"), tenant, *bounds_of(wanted), wanted.text or None, *after,
+                list(wanted.zones) or None, check_limit(limit) + 1,
             )  # fmt: skip
         events = tuple(read_event(row) for row in rows[:limit])
         return Page(items=events, next_cursor=_place(events[-1]) if len(rows) > limit else None)
@@ -95,7 +95,7 @@ class Insight:
         Raises:
             Invalid: the question speaks of a time that cannot be read.
         """
-        _check_limit(limit)
+        check_limit(limit)
         now_us = self._clock.wall_us()
         async with self._for(tenant) as transaction:
             cameras = await self._cameras(transaction, tenant, now_us)
@@ -111,7 +111,7 @@ class Insight:
         best = tuple(found[:limit])
         matched = frozenset[str]().union(*(each.matched for each in best))
         unmatched = tuple(word for word in query.words if word not in matched)
-        return Answer(found=best, unmatched=unmatched)
+        return Answer(found=best, unmatched=unmatched, words=query.words, wanted=narrowed)
 
     async def seen(self, tenant: str, cameras: Collection[str]) -> frozenset[str]:
         """Those of `cameras` of which an event or an account is left, removed ones too."""
@@ -156,7 +156,7 @@ class Insight:
         """
         async with self._for(tenant) as transaction:
             rows = await transaction.fetch(
-                _sql("changes"), tenant, after.transaction, after.event, _check_limit(limit)
+                _sql("changes"), tenant, after.transaction, after.event, check_limit(limit)
             )
         return tuple(read_event(row) for row in rows)
 
@@ -167,7 +167,7 @@ class Insight:
     async def _find(
         self, transaction: Transaction, tenant: str, query: Query, wanted: EventFilter
     ) -> list[Found]:
-        bounds = _bounds(wanted)
+        bounds = bounds_of(wanted)
         only_words = bool(query.words) and not query.restricts
         rows = await transaction.fetch(
             _sql("search"), tenant, *bounds, list(query.words), only_words, CANDIDATES
@@ -199,7 +199,10 @@ class Insight:
                 yield transaction
 
 
-def _bounds(wanted: EventFilter) -> tuple[object, object, object, object]:
+def bounds_of(
+    wanted: EventFilter,
+) -> tuple[list[str] | None, list[str] | None, int | None, int | None]:
+    """Cameras, labels, from and to as queries take them."""
     labels = [label for word in wanted.labels for label in expand(word)]
     return (list(wanted.cameras) or None, labels or None, wanted.from_us, wanted.to_us)
 
@@ -225,7 +228,8 @@ def _parse_place(text: str) -> tuple[int, str]:
     return place.transaction, place.event
 
 
-def _check_limit(limit: int) -> int:
+def check_limit(limit: int) -> int:
+    """A limit, if it may be one."""
     if not 1 <= limit <= MOST:
         raise Invalid(f"limit {limit} is not valid: ask for 1 to {MOST}")
     return limit

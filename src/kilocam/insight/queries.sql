@@ -237,6 +237,43 @@ order by start_us desc;
 -- Whether the server has pg_trgm.
 select exists (select from pg_extension where extname = 'pg_trgm');
 
+-- name: has_vectors
+-- Whether vectors can be kept: the server had pgvector when the tables were made.
+select exists (select from pg_attribute
+  where attrelid = to_regclass('likeness') and attname = 'vector' and not attisdropped);
+
+-- name: drop_likeness
+-- How the objects of events look goes, by one model or (null) by all.
+delete from likeness where tenant = $1 and event = any($2::text[]::uuid[])
+  and ($3::text is null or model = $3);
+
+-- name: put_likeness
+-- How an event's object looks.
+insert into likeness (tenant, camera, start, event, label, model, at, vector)
+values ($1, $2, $3, $4::text::uuid, $5, $6, $7, $8::text::halfvec)
+on conflict (tenant, start, event, model) do update set label = excluded.label,
+  at = excluded.at, vector = excluded.vector;
+
+-- name: likeness
+-- How an event's object looks, by the model that was asked last.
+select model, vector::text as vector from likeness
+where tenant = $1 and event = $2::text::uuid order by at desc, model limit 1;
+
+-- name: similar
+-- The events whose objects look most like a vector, by the same model; every vector that fits the
+-- filters is compared. The vector is read once, not a row: after five calls Postgres plans without
+-- knowing it.
+select event.id::text as id, event.start as start_us, ends as end_us, event.camera, class as label,
+  still, score, box, best as best_us, colours, text, description, described_by, zones, changed,
+  1 - near.distance as likeness
+from (
+  select event, min(vector <=> (select $2::text::halfvec)) as distance from likeness
+  where tenant = $1 and model = $3 and ($4::text is null or event <> $4::text::uuid)
+    and ($5::text[] is null or label = any($5)) and start >= $6 and start < $7 and ($8::text[] is null or camera = any($8))
+  group by event order by distance limit $9
+) near join event on event.tenant = $1 and event.id = near.event
+order by near.distance, event.id;
+
 -- name: drop_days
 -- Old days go; control only.
 select drop_days(to_regclass($1), $2::text::date);
@@ -244,7 +281,7 @@ select drop_days(to_regclass($1), $2::text::date);
 -- name: has_day
 -- Whether a day's partition was made, and the last migration's table: control has prepared the
 -- database.
-select to_regclass($1) is not null and to_regclass('description_budget') is not null;
+select to_regclass($1) is not null and to_regclass('likeness') is not null;
 
 -- name: stretches
 -- Stretches of a camera's sound that are open.

@@ -113,6 +113,11 @@ class Query:
         return round(share * (0.5 + 0.5 * min(event.score, 1.0)), 4)
 
 
+def alike(label: str) -> tuple[str, ...]:
+    """Labels that share a group with this one: looks mistake them for each other."""
+    return tuple(sorted({each for of in GROUPS.values() if label in of for each in of} | {label}))
+
+
 def expand(word: str) -> tuple[str, ...]:
     """The labels that a class or group stands for; an unknown one stands for itself."""
     return GROUPS.get(word, (word,))

@@ -3,7 +3,7 @@
 `kilocam.analyse.results` has values of these shapes; a role's wiring brings both together.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Protocol
 
 from kilocam.bus import Position
@@ -46,6 +46,46 @@ class ObjectSeen(Protocol):
     def best(self) -> BoxAt:
         """The moment it was seen most clearly in this window."""
         ...
+
+
+class Portrait(Protocol):
+    """How an event's object looks in the picture that shows it best so far."""
+
+    @property
+    def window(self) -> Window:
+        """The picture lies in it."""
+        ...
+
+    @property
+    def event_id(self) -> str: ...  # noqa: D102
+    @property
+    def label(self) -> str: ...  # noqa: D102
+    @property
+    def at_us(self) -> int: ...  # noqa: D102
+    @property
+    def model(self) -> str: ...  # noqa: D102
+    @property
+    def vector(self) -> Sequence[float]:
+        """Of length 1."""
+        ...
+
+
+class Encoded(Protocol):
+    """A vector of a text, to be compared with those of pictures."""
+
+    @property
+    def model(self) -> str:
+        """Who made it."""
+        ...
+
+    @property
+    def vector(self) -> Sequence[float]:
+        """Of length 1."""
+        ...
+
+
+Encode = Callable[[str], Awaitable[Encoded | None]]
+"""Makes a vector of a text; None where that cannot be done now."""
 
 
 class StageCount(Protocol):

@@ -7,29 +7,21 @@ counted before anybody is asked, so a tenant's budget of a day holds whoever die
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from enum import Enum, auto
 
-from kilocam.core import CameraKey, ConfigError, Window
-from kilocam.database import (
-    Database,
-    DatabaseError,
-    NoPartition,
-    Rejected,
-    UnknownShard,
-    UnknownTenant,
-    load_queries,
-)
+from kilocam.core import CameraKey, Window
+from kilocam.database import Database, DatabaseError, load_queries
 from kilocam.insight.contributions import (
     Sense,
     changes_between,
     replace_contributions,
     tell_changes,
 )
-from kilocam.insight.errors import Refused
+from kilocam.insight.errors import Refused, refusals
 from kilocam.insight.seams import ObjectSeen
 
 
@@ -69,7 +61,7 @@ class Told:
         Raises:
             Refused: there is no place for it.
         """
-        with _refusals():
+        with refusals():
             async with self._database.for_tenant(window.tenant) as transaction:
                 await replace_contributions(transaction, window, Sense.READ, texts)
 
@@ -79,7 +71,7 @@ class Told:
         Raises:
             Refused: there is no place for it.
         """
-        with _refusals():
+        with refusals():
             async with self._database.for_tenant(key.tenant) as transaction:
                 rows = await transaction.fetch(_sql("stretches"), key.tenant, key.camera)
         return tuple(
@@ -95,7 +87,7 @@ class Told:
         Raises:
             Refused: there is no place for it.
         """
-        with _refusals():
+        with refusals():
             async with self._database.for_tenant(key.tenant) as transaction:
                 if instead_of is not None:
                     await transaction.execute(
@@ -120,7 +112,7 @@ class Told:
             Refused: there is no place for it.
         """
         at = (key.tenant, key.camera, start_us, from_us, until_us)
-        with _refusals():
+        with refusals():
             return await self._heard(key, at, said)
 
     async def _heard(
@@ -149,7 +141,7 @@ class Told:
         for tenant, group in by_tenant.items():
             columns = map(list, zip(*group, strict=True))
             try:
-                with suppress(Refused), _refusals():  # a tenant that is gone needs no note
+                with suppress(Refused), refusals():  # a tenant that is gone needs no note
                     async with self._database.for_tenant(tenant) as transaction:
                         await transaction.execute(_sql("note_silence"), tenant, *columns)
             except DatabaseError as error:
@@ -159,7 +151,7 @@ class Told:
 
     async def drop(self, key: CameraKey) -> None:
         """A camera's stretches that are heard to their end are done with."""
-        with _refusals():
+        with refusals():
             async with self._database.for_tenant(key.tenant) as transaction:
                 await transaction.execute(_sql("drop_stretches"), key.tenant, key.camera)
 
@@ -175,7 +167,7 @@ class Told:
         Raises:
             Refused: the tenant is gone.
         """
-        with _refusals():
+        with refusals():
             async with self._database.for_tenant(key.tenant) as transaction:
                 if not await transaction.fetchval(_sql("undescribed"), key.tenant, event_id):
                     return Grant.NEEDLESS
@@ -187,7 +179,7 @@ class Told:
 
     async def give_back(self, tenant: str, day: date) -> None:
         """What was granted was asked of nobody, or refused: it does not count."""
-        with _refusals():
+        with refusals():
             async with self._database.for_tenant(tenant) as transaction:
                 await transaction.execute(_sql("return_description"), tenant, day)
 
@@ -199,7 +191,7 @@ class Told:
         Raises:
             Refused: there is no place for it.
         """
-        with _refusals():
+        with refusals():
             async with self._database.for_tenant(key.tenant) as transaction:
                 # No window is written meanwhile: it would make the event again without this.
                 await transaction.execute(_sql("hold"), key.tenant, [key.partition])
@@ -208,15 +200,6 @@ class Told:
                     told = changes_between(key.tenant, [{**row, "description": ""}], [row])
                     await tell_changes(transaction, key.camera, told)
         return row is not None
-
-
-@contextmanager
-def _refusals() -> Iterator[None]:
-    """What will not be otherwise by and by is refused; other errors of the database pass."""
-    try:
-        yield
-    except (UnknownTenant, UnknownShard, NoPartition, Rejected, ConfigError) as error:
-        raise Refused(str(error)) from error
 
 
 def _sql(name: str) -> str:

@@ -116,12 +116,25 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Alike:
+    """An event whose object looks like another's."""
+
+    event: Event
+    likeness: float
+    """Cosine: 1 is the same picture, 0 as unlike as any two."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """What a search found, best first."""
 
     found: tuple[Found, ...]
     unmatched: tuple[str, ...]
     """Words of the question that nothing found holds: it was answered without them."""
+    words: tuple[str, ...] = ()
+    """Of the question, beyond classes, cameras and times."""
+    wanted: EventFilter | None = None
+    """What was looked through, by those and by what the caller restricts; None: nothing is both."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

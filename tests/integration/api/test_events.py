@@ -24,24 +24,26 @@ from tests.integration.insight.made import (
     looked,
     seen,
     skipped,
+    window_at,
 )
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from kilocam import insight
-from kilocam.analyse import BoxAt, SkipReason, StageCount
+from kilocam.analyse import BoxAt, Portrait, SkipReason, StageCount
 from kilocam.api import Catalogue, KnownCameras, RateLimit
 from kilocam.api.app import PROBLEMS
 from kilocam.api.identity import COOKIE, Identity
 from kilocam.api.operations.analysis import AnalysisOperations
 from kilocam.api.operations.events import INSIGHT_PROBLEMS, EventOperations
+from kilocam.api.operations.likeness import LikenessOperations
 from kilocam.api.problems import Translator, install
 from kilocam.api.rest import mount
 from kilocam.api.streams import mount_streams
 from kilocam.core import CameraKey, format_time
 from kilocam.database import Room
 from kilocam.fleet import CameraInput, Fleet, Keyring, Principal, Role, Sessions
-from kilocam.insight import Feed, Insight, Windows, make_days
+from kilocam.insight import Feed, Insight, Likeness, Meaning, Windows, make_days
 
 pytestmark = pytest.mark.asyncio
 SPAN = "from=2026-11-24T12:00:01Z&to=2026-11-24T12:00:00Z"
@@ -53,6 +55,7 @@ class House:
     url: str
     sessions: Sessions
     windows: Windows
+    likeness: Likeness
     installation: Installation
     feed: Feed
 
@@ -78,6 +81,17 @@ class Recorded:
         return {CameraKey("default", "street"): None}
 
 
+@dataclass(frozen=True)
+class Encoded:
+    model: str = "eye@1"
+    vector: tuple[float, ...] = (1.0, 0.0)
+
+
+async def _encode(text: str) -> Encoded | None:
+    """A joint model that knows how umbrellas look, and nothing else."""
+    return Encoded() if "umbrella" in text else None
+
+
 @pytest_asyncio.fixture
 async def house(postgres: PostgresServer, tmp_path: Path) -> AsyncIterator[House]:
     installation = Installation(postgres, (Room("fleet"), Room("insight")))
@@ -95,12 +109,16 @@ async def house(postgres: PostgresServer, tmp_path: Path) -> AsyncIterator[House
             app, catalogue = FastAPI(), Catalogue()
             translator = Translator({**PROBLEMS, **INSIGHT_PROBLEMS})
             install(app, translator)
-            EventOperations(insight, feed, cameras).enter(catalogue)
+            likeness = Likeness(database)
+            meaning = Meaning(insight, likeness, _encode)
+            EventOperations(insight, feed, cameras, meaning).enter(catalogue)
+            LikenessOperations(likeness, cameras).enter(catalogue)
             AnalysisOperations(insight, cameras).enter(catalogue)
             mount(app, catalogue, identity.caller)
             mount_streams(app, feed, cameras, identity, translator)
             async with served(app) as url:
-                yield House(url, sessions, Windows(database, VERSION), installation, feed)
+                windows = Windows(database, VERSION)
+                yield House(url, sessions, windows, likeness, installation, feed)
 
 
 class served:  # noqa: N801 - reads as what it does
@@ -466,3 +484,59 @@ async def test_a_socket_tells_chosen_events_and_refuses_strangers(house: House) 
         with pytest.raises(ConnectionClosed):
             await stranger.recv()
         assert stranger.close_code == 4401
+
+
+async def _shown(house: House, number: int, vector: tuple[float, ...], **more: Any) -> str:
+    """An event that looks so; its id."""
+    one = seen(number, number, **more)
+    await house.windows.write(looked(number, one))
+    await house.likeness.keep(
+        Portrait(
+            window=window_at(number), event_id=one.event_id, label=one.label,
+            at_us=window_at(number).start_us, model="eye@1", vector=vector,
+        )
+    )  # fmt: skip
+    return one.event_id
+
+
+async def test_a_search_finds_by_looks_what_no_word_tells(house: House) -> None:
+    looks = ((0.0, 1.0), (1.0, 0.0), (0.8, 0.6))
+    far, first, second = [await _shown(house, n, vector) for n, vector in enumerate(looks)]
+    car = await _shown(house, 3, (1.0, 0.0), label="car", colours=("red",))
+    async with house.client() as client:
+
+        async def found(query: str, **more: object) -> list[tuple[str, str]]:
+            body = {"query": query, "limit": 3} | more
+            answer = (await client.post("/v1/search", json=body)).json()
+            return [(item["event_id"], item["kind"]) for item in answer["items"]]
+
+        assert await found("person with an umbrella") == [
+            (first, "event"), (second, "event"), (far, "event")
+        ]  # fmt: skip
+        assert (await found("red umbrella"))[0] == (car, "event")  # by a word and by its look
+        later = format_time(window_at(2).start_us)
+        assert await found("person with an umbrella", **{"from": later}) == [(second, "event")]
+        assert await found("umbrella by boat") == []
+        assert len(await found("person")) == 3  # asks for no look
+
+
+async def test_similar_events_are_events_with_their_likeness(house: House) -> None:
+    looks = ((1.0, 0.0), (0.8, 0.6), (0.0, 1.0))
+    ids = [await _shown(house, number, vector) for number, vector in enumerate(looks)]
+    first = f"/v1/events/{ids[0]}"
+    async with house.client() as client, house.client("other") as stranger:
+        answer = (await client.get(f"{first}/similar")).json()
+        near, far = answer["items"]
+        event = (await client.get(f"/v1/events/{ids[1]}")).json()
+        later = format_time(window_at(2).start_us)
+        since = (await client.get(f"{first}/similar", params={"from": later})).json()
+        long = await client.get(f"{first}/similar?from=2020-01-01T00:00:00Z")
+        unknown = await client.get(f"{first}/similar?camera=nowhere")
+        foreign = await stranger.get(f"{first}/similar")
+    del event["sights"]
+    assert near == event | {"likeness": 0.8}  # vectors have three digits
+    assert (far["id"], far["likeness"]) == (ids[2], 0.0)
+    assert answer["next_cursor"] is None
+    assert [item["id"] for item in since["items"]] == [ids[2]]
+    assert (long.status_code, unknown.status_code, foreign.status_code) == (422, 404, 404)
+    assert "ask for 31d at most" in long.json()["detail"]

@@ -24,6 +24,7 @@ EYE = Manifest(
 
 async def test_models_are_told_with_what_became_of_the_trial(house: House) -> None:
     candidate, idle = replace(EYE, version="2"), replace(EYE, name="ear")
+    glass = replace(EYE, name="glass")
     trial = Trial(
         current="eye@1",
         candidate="eye@2",
@@ -34,11 +35,12 @@ async def test_models_are_told_with_what_became_of_the_trial(house: House) -> No
         tally=Tally(looks=7, kinds={"person": Agreement(known=40, missed=40)}),
     )
     shown = listing(
-        [EYE, candidate, idle],
+        [EYE, candidate, idle, glass],
         configured=EYE,
         looking=EYE,
         candidate=candidate,
         trial=trial,
+        likeness=glass,
         problem="",
     )
     write_models(house.folder / "models.json", shown)
@@ -49,6 +51,7 @@ async def test_models_are_told_with_what_became_of_the_trial(house: House) -> No
         ("eye", "1", "current"),
         ("eye", "2", "rolled back"),
         ("ear", "1", "idle"),
+        ("glass", "1", "likeness"),
     ]
     assert answer["items"][0]["classes"] == ["dog", "person"]
     assert answer["items"][0]["licence"] == "Apache-2.0"

@@ -64,7 +64,7 @@ def test_models_are_shown_with_version_licence_and_whether_they_are_whole(tmp_pa
         (tmp_path / f"{name}.json").write_text(manifest.to_json())
         (tmp_path / f"{name}.onnx").write_bytes(content)
 
-    eye, lens, detector, canary = examine_models(tmp_path, "eye", "ear@2")
+    eye, lens, detector, canary, likeness = examine_models(tmp_path, "eye", "ear@2", "eye")
 
     assert (eye.ok, eye.text) == (True, "eye@7, MIT, whole, 1 classes; from here")
     assert not lens.ok
@@ -73,6 +73,9 @@ def test_models_are_shown_with_version_licence_and_whether_they_are_whole(tmp_pa
     assert (detector.ok, detector.text) == (True, "eye@7")
     assert (canary.ok, canary.name) == (False, "canary")
     assert canary.mend.endswith("or name one that is there: eye, lens")
+    assert (likeness.ok, likeness.name) == (False, "likeness")
+    assert likeness.text.endswith("has the runtime 'ssdlite', not 'embedding'")
+    assert likeness.mend == "name another model"
 
 
 def test_who_describes_is_shown_and_what_others_may_read() -> None:

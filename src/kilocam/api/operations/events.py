@@ -21,6 +21,7 @@ from kilocam.insight import (
     Feed,
     Insight,
     Invalid,
+    Meaning,
     NotFound,
     Sight,
     Unavailable,
@@ -188,8 +189,16 @@ class ResultList(Model):
 class EventOperations:
     """The operations on what was seen."""
 
-    def __init__(self, insight: Insight, feed: Feed, cameras: KnownCameras) -> None:
+    def __init__(
+        self,
+        insight: Insight,
+        feed: Feed,
+        cameras: KnownCameras,
+        meaning: Meaning | None = None,
+    ) -> None:
+        """`meaning`: searches by looks too."""
         self._insight = insight
+        self._searching = meaning or insight
         self._feed = feed
         self._cameras = cameras
 
@@ -220,7 +229,7 @@ class EventOperations:
     async def list(self, caller: Caller, given: ListEvents) -> EventList:
         """A page of events."""
         check_order(given.start, given.end)
-        await self._check(caller.tenant, names(given.camera))
+        await check_known(self._cameras, caller.tenant, names(given.camera))
         wanted = replace(
             filter_of(given), from_us=given.start, to_us=given.end, text=given.text,
             zones=names(given.zone),
@@ -233,7 +242,7 @@ class EventOperations:
 
     async def poll(self, caller: Caller, given: PollEvents) -> Changes:
         """Changes after a place; empty when none came in time."""
-        await self._check(caller.tenant, names(given.camera))
+        await check_known(self._cameras, caller.tenant, names(given.camera))
         if given.after:
             after = Cursor.parse(given.after)
         else:
@@ -256,22 +265,23 @@ class EventOperations:
     async def search(self, caller: Caller, given: Search) -> ResultList:
         """What fits best."""
         check_order(given.start, given.end)
-        await self._check(caller.tenant, given.cameras)
+        await check_known(self._cameras, caller.tenant, given.cameras)
         wanted = EventFilter(
             cameras=given.cameras,
             labels=given.classes,
             from_us=given.start,
             to_us=given.end,
         )
-        answer = await self._insight.search(caller.tenant, given.query, wanted, limit=given.limit)
+        answer = await self._searching.search(caller.tenant, given.query, wanted, limit=given.limit)
         return ResultList(
             items=[_result(each.event, each.score) for each in answer.found],
             unmatched=list(answer.unmatched),
         )
 
-    async def _check(self, tenant: str, cameras: Sequence[str]) -> None:
-        """Refuse cameras that nobody knows; what was seen by one that is removed stays."""
-        refuse_unknown(tenant, await self._cameras.unknown(tenant, cameras))
+
+async def check_known(known: KnownCameras, tenant: str, cameras: Sequence[str]) -> None:
+    """Refuse cameras that nobody knows; what was seen by one that is removed stays."""
+    refuse_unknown(tenant, await known.unknown(tenant, cameras))
 
 
 def refuse_unknown(tenant: str, cameras: Sequence[str]) -> None:

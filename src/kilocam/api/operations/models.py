@@ -45,8 +45,9 @@ class ModelOut(Model):
     input: list[int]
     classes: list[str]
     role: Literal[
-        "current", "canary", "rolled back", "promoted", "replaced", "reader", "listener", "idle"
-    ]
+        "current", "canary", "rolled back", "promoted", "replaced", "reader", "listener",
+        "likeness", "idle",
+    ]  # fmt: skip
     trial: TrialOut | None
 
 

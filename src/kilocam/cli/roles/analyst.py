@@ -6,7 +6,7 @@ is looked at, which its state says; everything else goes on.
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -77,8 +77,12 @@ class ArchiveFootage:
 class InsightSink:
     """Insights as analysis hands them in: neither room knows the other's errors."""
 
-    def __init__(self, windows: Windows) -> None:
+    def __init__(
+        self, windows: Windows, written: Callable[[WindowResult], None] = lambda _: None
+    ) -> None:
+        """`written` is told of each window once its objects are kept."""
         self._windows = windows
+        self._written = written
 
     async def resume(self, partition: int) -> Resume:
         """What is kept of a partition."""
@@ -92,6 +96,7 @@ class InsightSink:
             raise NotYet(str(error)) from error
         except insight.Refused as error:
             raise Refused(str(error)) from error
+        self._written(result)
 
     async def note(self, results: Sequence[WindowResult]) -> Noted:
         """Count windows as looked at; gives back those to be written alone, and those to come."""
@@ -141,13 +146,13 @@ async def _work(child: Child) -> None:
             live = SocketLiveView([installation.data.ranges(RECORDER)])
             archive = Archive(installation.footage, live)
             footage, sound = ArchiveFootage(archive), ArchiveFootage(archive, exact=True)
-            llm = installation.settings.llm
-            async with leases, senses(footage, sound, database, clock, llm) as beside:
+            settings = installation.settings
+            async with leases, senses(footage, sound, database, clock, settings) as beside:
                 await asyncio.to_thread(_note_holder, note, leases.name)
                 analyst = Analyst(
                     source=BusWindows(bus, leases),
                     footage=footage,
-                    sink=InsightSink(windows),
+                    sink=InsightSink(windows, beside.written),
                     workers=pool,
                     options=AnalystOptions(scheduler=SchedulerOptions(lookers=workers)),
                     clock=clock,

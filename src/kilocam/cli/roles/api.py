@@ -18,6 +18,7 @@ from kilocam.api.operations.analysis import AnalysisOperations
 from kilocam.api.operations.cameras import CameraOperations
 from kilocam.api.operations.events import EventOperations
 from kilocam.api.operations.footage import FootageOperations
+from kilocam.api.operations.likeness import LikenessOperations
 from kilocam.api.operations.links import LinkOperations
 from kilocam.api.operations.models import ModelOperations
 from kilocam.api.operations.rules import RuleOperations
@@ -30,9 +31,10 @@ from kilocam.cli.camera_figures import BoardReader
 from kilocam.cli.child import Child
 from kilocam.cli.installation import RECORDER, Installation
 from kilocam.cli.messages import SCHEMAS, bus_target
+from kilocam.cli.roles.meaning import words
 from kilocam.database import Database
 from kilocam.fleet import Fleet, Keyring, Sessions, Spent, Use, rules_of
-from kilocam.insight import Bell, Feed, Insight, RuleHits
+from kilocam.insight import Bell, Feed, Insight, Likeness, Meaning, RuleHits
 from kilocam.playback import CapabilityKeys, Playback
 from kilocam.ranges import RangesClient, SocketLiveView
 from kilocam.record import Archive
@@ -112,7 +114,11 @@ async def main(child: Child) -> None:
             Bus(bus_target(child.config), SCHEMAS, name=child.name)
         )
         feed = await stack.enter_async_context(Feed(insight, _bell(bus)))
-        EventOperations(insight, feed, cameras).enter(catalogue)
+        likeness = Likeness(database)
+        known = await stack.enter_async_context(words(installation.settings.analysis.likeness))
+        meaning = Meaning(insight, likeness, known.encode) if known is not None else None
+        EventOperations(insight, feed, cameras, meaning).enter(catalogue)
+        LikenessOperations(likeness, cameras).enter(catalogue)
         AnalysisOperations(insight, cameras).enter(catalogue)
         RuleOperations(fleet, RuleHits(database, rules_of), cameras).enter(catalogue)
         app = make_app(

@@ -11,6 +11,7 @@ from kilocam.analyse import (
     Describing,
     DescribingOptions,
     FootageSource,
+    NotYet,
     Permit,
     PoolOptions,
     Refused,
@@ -61,6 +62,8 @@ def refusals() -> Iterator[None]:
         yield
     except insight.Refused as error:
         raise Refused(str(error)) from error
+    except insight.NotYet as error:
+        raise NotYet(str(error)) from error
 
 
 def endpoint_of(settings: LlmSettings) -> Endpoint:

@@ -218,9 +218,18 @@ class Models:
             looking=self._looking,
             candidate=self._candidate,
             trial=self._trial_now(),
+            likeness=self._likeness(),
             problem=self.problem,
         )
         try:
             write_models(self._board, shown)
         except OSError as error:
             _log.warning("which models there are cannot be shown: %s", error)
+
+    def _likeness(self) -> Manifest | None:
+        if not self._settings.likeness:
+            return None
+        try:
+            return load_manifest(self._settings.likeness, self._directory)
+        except ModelError:
+            return None  # whoever needs it says so

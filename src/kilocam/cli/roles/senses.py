@@ -1,4 +1,4 @@
-"""Reading, listening and describing beside the looks; each has a worker process of its own.
+"""Reading, listening, describing and likeness beside the looks; each has a worker of its own.
 
 They start their workers when there is something for them, so a fleet of mute cameras without
 lettering pays for none of it.
@@ -11,13 +11,17 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from kilocam.analyse import (
     Companion,
     Describing,
+    EmbedPool,
     FootageSource,
+    Likening,
     Listening,
     ListenPool,
     ObjectSeen,
     PoolOptions,
+    Portrait,
     Reading,
     ReadPool,
+    WindowResult,
     models_directory,
     worker_command,
 )
@@ -25,9 +29,9 @@ from kilocam.cli.child import Child
 from kilocam.cli.roles.describer import describer, refusals
 from kilocam.core import CameraKey, Clock, Window
 from kilocam.core.metrics import by_name
-from kilocam.core.settings import LlmSettings
+from kilocam.core.settings import Settings
 from kilocam.database import Database
-from kilocam.insight import Stretch, Told
+from kilocam.insight import Likeness, Stretch, Told
 
 _OPTIONS = PoolOptions(workers=1, task_s=60.0)
 
@@ -75,22 +79,44 @@ class ToldSink:
             await self._told.drop(key)
 
 
+class PortraitSink:
+    """How objects look, as analysis hands it in."""
+
+    def __init__(self, likeness: Likeness) -> None:
+        self._likeness = likeness
+
+    async def keep(self, portrait: Portrait) -> None:
+        """Replace what is kept of an event by the same model."""
+        with refusals():
+            await self._likeness.keep(portrait)
+
+
 class Senses:
-    """Reading, listening and perhaps describing, beside an analyst."""
+    """Reading, listening, perhaps describing and likeness, beside an analyst."""
 
     def __init__(
-        self, reading: Reading, listening: Listening, describing: Describing | None
+        self,
+        reading: Reading,
+        listening: Listening,
+        describing: Describing | None,
+        likening: Likening | None,
     ) -> None:
         self._reading = reading
         self._listening = listening
         self._describing = describing
-        self._all: list[Reading | Listening | Describing] = [reading, listening]
-        if describing is not None:
-            self._all.append(describing)
+        self.likening = likening
+        self._all: list[Reading | Listening | Describing | Likening] = [
+            each for each in (reading, listening, describing, likening) if each is not None
+        ]
         self.companions: Sequence[Companion] = self._all
 
+    def written(self, result: WindowResult) -> None:
+        """A window's objects are kept."""
+        if self.likening is not None:
+            self.likening.written(result)
+
     async def run(self) -> None:
-        """Read, listen and describe until cancelled."""
+        """Read, listen, describe and compare until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             for each in self._all:
                 tasks.create_task(each.run())
@@ -125,14 +151,24 @@ class Senses:
                 ("what",),
                 lambda: by_name(describing.counts),
             )
+        if (likening := self.likening) is not None:
+            metrics.watch_counters(
+                "likeness",
+                "Sights of objects wished to be kept as vectors, what came of them, cost.",
+                ("what",),
+                lambda: by_name(likening.counts),
+            )
 
     @property
     def problem(self) -> str:
         """Why something is not done; empty: all is."""
-        told = {"read": self._reading.problem, "heard": self._listening.problem}
-        if self._describing is not None:
-            told["described"] = self._describing.problem
-        return "; ".join(f"nothing is {what}: {why}" for what, why in told.items() if why)
+        told = {
+            "nothing is read": self._reading.problem,
+            "nothing is heard": self._listening.problem,
+            "nothing is described": self._describing.problem if self._describing else "",
+            "how objects look is not kept": self.likening.problem if self.likening else "",
+        }
+        return "; ".join(f"{what}: {why}" for what, why in told.items() if why)
 
 
 @asynccontextmanager
@@ -141,20 +177,24 @@ async def senses(
     sound: FootageSource,
     database: Database,
     clock: Clock,
-    llm: LlmSettings,
+    settings: Settings,
 ) -> AsyncIterator[Senses]:
-    """Whoever reads, listens and describes, their workers ended afterwards."""
-    told, models = Told(database), models_directory()
+    """Whoever reads, listens, describes and sees likeness, their workers ended afterwards."""
+    told, models, likeness = Told(database), models_directory(), settings.analysis.likeness
     sink = ToldSink(told)
     async with AsyncExitStack() as stack:
         readers = ReadPool(worker_command(models, "read"), _OPTIONS)
         listeners = ListenPool(worker_command(models, "listen"), _OPTIONS)
+        embedders = EmbedPool(worker_command(models, "embed", likeness), _OPTIONS)
         # Not entered, only left: they start when there is something for them.
         stack.push_async_exit(readers)
         stack.push_async_exit(listeners)
-        describing = await stack.enter_async_context(describer(llm, footage, told, clock))
+        stack.push_async_exit(embedders)
+        describing = await stack.enter_async_context(describer(settings.llm, footage, told, clock))
+        portraits = PortraitSink(Likeness(database))
         yield Senses(
             Reading(footage, readers, sink, clock),
             Listening(sound, listeners, sink, clock),
             describing,
+            Likening(footage, embedders, portraits, clock) if likeness else None,
         )

@@ -125,6 +125,12 @@ export const search = (
     signal,
   });
 
+export const similar = (
+  id: string,
+  signal: AbortSignal,
+): Promise<{ items: (Seen & { likeness: number })[] }> =>
+  call(`/v1/events/${id}/similar?limit=48`, { signal });
+
 const AGAIN_MS = 3000;
 const AGAIN_MOST_MS = 60_000; // whoever is refused for long asks seldom
 

@@ -1,7 +1,8 @@
-// What was seen: newest first as it comes, or what a search found; each picture plays in place.
+// What was seen: newest first as it comes, what a search found, or what looks like one of them; each
+// picture plays in place.
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 import { Account } from "./analysis";
-import { ApiError, Box, Shown, events, followEvents, search } from "./api";
+import { ApiError, Box, Shown, events, followEvents, search, similar } from "./api";
 import { moment } from "./words";
 
 const SETTLE_MS = 800; // several changes at once are one look
@@ -18,6 +19,7 @@ type Card = {
   author: string; // the model that wrote it
   picture: string;
   clip: string;
+  likeness: number | null; // to the one that was asked about
 };
 
 type List = { cards: Card[]; more: string | null; unmatched: string[] };
@@ -34,7 +36,13 @@ async function found(query: string, signal: AbortSignal): Promise<List> {
   return { cards, more: null, unmatched: answer.unmatched };
 }
 
-const card = (id: string, shown: Shown): Card => ({
+async function alike(id: string, signal: AbortSignal): Promise<List> {
+  const answer = await similar(id, signal);
+  const cards = answer.items.map((seen) => card(seen.id, seen, seen.likeness));
+  return { cards, more: null, unmatched: [] };
+}
+
+const card = (id: string, shown: Shown, likeness: number | null = null): Card => ({
   id,
   camera: shown.camera,
   title: withoutPlace(shown.title, shown.camera),
@@ -45,6 +53,7 @@ const card = (id: string, shown: Shown): Card => ({
   author: shown.described_by,
   picture: shown.snapshot_url,
   clip: shown.clip_url,
+  likeness,
 });
 
 /** The camera is named beside it. */
@@ -53,11 +62,13 @@ const withoutPlace = (title: string, camera: string): string =>
 
 export function Events() {
   const [query, setQuery] = useState("");
+  const [like, setLike] = useState<Card | null>(null); // what looks like it is shown
   const [list, setList] = useState<List | null>(null);
   const [trouble, setTrouble] = useState("");
   const [deeper, setDeeper] = useState(false); // older ones are shown: new ones must not push them
   const [playing, setPlaying] = useState(""); // an event: new ones must not push it or change its clip
 
+  const chosen = !!like || !!query.trim(); // else the newest are shown, as they come
   const questions = useRef(0);
   const settled = useRef(0); // an answer to this question or one before it comes too late
 
@@ -74,7 +85,7 @@ export function Events() {
         if (error.name === "AbortError" || question <= settled.current) return;
         setTrouble(error.message);
         // What was found before is no answer to a question that was refused.
-        if (error instanceof ApiError && error.status === 422) setList(null);
+        if (error instanceof ApiError && [404, 422].includes(error.status)) setList(null);
       });
   }, []);
 
@@ -83,20 +94,22 @@ export function Events() {
     settled.current = questions.current;
     setDeeper(false);
     setPlaying("");
-    if (!words) {
+    if (!words && !like) {
       show(newest(null));
       return;
     }
     const controller = new AbortController();
-    const timer = setTimeout(() => show(found(words, controller.signal)), TYPING_MS);
+    const ask = () =>
+      show(like ? alike(like.id, controller.signal) : found(words, controller.signal));
+    const timer = setTimeout(ask, like ? 0 : TYPING_MS);
     return () => {
       clearTimeout(timer);
       controller.abort();
     };
-  }, [query, show]);
+  }, [query, like, show]);
 
   useEffect(() => {
-    if (query.trim() || deeper || playing) return;
+    if (chosen || deeper || playing) return;
     let timer = 0;
     const stop = followEvents(() => {
       if (timer) return;
@@ -109,11 +122,11 @@ export function Events() {
       clearTimeout(timer);
       stop();
     };
-  }, [query, deeper, playing, show]);
+  }, [chosen, deeper, playing, show]);
 
   const play = (id: string) => {
     // A newer list that is on its way would change what plays; an answer asked for would not.
-    if (!query.trim() && !deeper) settled.current = questions.current;
+    if (!chosen && !deeper) settled.current = questions.current;
     setPlaying(id);
   };
 
@@ -138,12 +151,21 @@ export function Events() {
           aria-label="Search what was seen"
           placeholder="Search: person at gate last 10 minutes"
           value={query}
-          onInput={(event) => setQuery(event.currentTarget.value)}
+          onInput={(event) => {
+            setLike(null);
+            setQuery(event.currentTarget.value);
+          }}
         />
         {!!list?.cards.length && !!list.unmatched.length && (
           <p class="unmatched">No result holds: {list.unmatched.join(", ")}</p>
         )}
       </div>
+      {like && (
+        <p class="bar" data-testid="like">
+          Like {like.title} · {like.camera} · {moment(Date.parse(like.start))}
+          <button onClick={() => setLike(null)}>Back</button>
+        </p>
+      )}
       {trouble && (
         <p class="trouble" role="alert">
           {trouble}
@@ -153,12 +175,18 @@ export function Events() {
       {!list && !trouble && <p class="note">Loading…</p>}
       {list && !list.cards.length && (
         <p class="note">
-          {query.trim() ? "Nothing was found." : "Nothing was seen yet; it appears here by itself."}
+          {chosen ? "Nothing was found." : "Nothing was seen yet; it appears here by itself."}
         </p>
       )}
       <div class="wall" data-testid="event-list">
         {list?.cards.map((card) => (
-          <EventCard key={card.id} card={card} playing={card.id === playing} play={play} />
+          <EventCard
+            key={card.id}
+            card={card}
+            playing={card.id === playing}
+            play={play}
+            findLike={setLike}
+          />
         ))}
       </div>
       {list?.more && (
@@ -170,9 +198,14 @@ export function Events() {
   );
 }
 
-type Playable = { card: Card; playing: boolean; play: (id: string) => void };
+type Playable = {
+  card: Card;
+  playing: boolean;
+  play: (id: string) => void;
+  findLike: (card: Card) => void;
+};
 
-function EventCard({ card, playing, play }: Playable) {
+function EventCard({ card, playing, play, findLike }: Playable) {
   const [come, setCome] = useState(false); // before, a box would be drawn on nothing
   const video = useRef<HTMLVideoElement>(null);
   useEffect(() => {
@@ -220,6 +253,16 @@ function EventCard({ card, playing, play }: Playable) {
       )}
       <footer>
         <b>{card.quote ? card.title.split(" ")[0] : card.title}</b>
+        {card.likeness !== null && (
+          <span class="likeness" title="1: the same picture, 0: as unlike as any two">
+            {card.likeness.toFixed(2)}
+          </span>
+        )}
+        {!card.quote && (
+          <button class="similar" title="What looks like it" onClick={() => findLike(card)}>
+            Similar
+          </button>
+        )}
         <a href={`#/camera/${card.camera}?at=${card.start}`}>
           {card.camera} · {moment(Date.parse(card.start))}
         </a>
