@@ -14,15 +14,8 @@ import sys
 import time
 from dataclasses import dataclass, field
 
-from bench.looking import (
-    Run,
-    account,
-    load,
-    looks_per_camera,
-    overloaded,
-    street,
-    table,
-)
+from bench.looking import Run, account, load, looks_per_camera, overloaded, table
+from bench.people import street
 from tests.fakes.house import house
 
 from kilocam.simulate import Group

@@ -129,6 +129,12 @@ class House:
         return []
 
     @property
+    def supervisor_pid(self) -> int:
+        """The process of `up` itself."""
+        assert self._running is not None
+        return self._running.pid
+
+    @property
     def cameras_pid(self) -> int:
         """The process of the simulator."""
         return self._played.pid
@@ -282,9 +288,7 @@ class House:
         """Files and processes that show the cameras' password or the administrator's token."""
         wanted = [PASSWORD.encode(), self.token.encode()]
         files = [self.log, *(path for path in self.data.rglob("*") if path.is_file())]
-        supervisor = self._running
-        assert supervisor is not None
-        for pid in _family(supervisor.pid):
+        for pid in _family(self.supervisor_pid):
             files += [Path(f"/proc/{pid}/cmdline"), Path(f"/proc/{pid}/environ")]
         found = []
         for file in files:
