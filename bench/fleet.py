@@ -22,7 +22,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from bench.looking import Listener, News, Run, account, load, meters, stage_cost_s, table
-from bench.people import END_S, Mix, noticed, spread
+from bench.people import END_S, Mix, noticed, spread, told_per_minute
 from tests.fakes.house import House, house
 
 from kilocam.cli.bench.processes import busy_percent
@@ -42,6 +42,8 @@ class Result(Run):
     unnoticed: int = 0
     """Appearances without an event within 12 s."""
     appear_s: dict[str, float] = field(default_factory=dict)
+    told_per_minute: float = 0.0
+    """Events of people, of a camera that always sees some."""
     percent_of_core: dict[str, float] = field(default_factory=dict)
     stage_percent: dict[str, float] = field(default_factory=dict)
     """Of a core, by stages of the cascade."""
@@ -75,7 +77,7 @@ def prove(
             news = listener.news()
         # The street has parked cars and signs where there are no people, too.
         news = [each for each in news if each.label == "person"]
-        _judge_latency(result, it, news, range(mix.appearing), range(mix.busy), (from_us, to_us))
+        _judge_latency(result, it, news, mix, (from_us, to_us))
         if it.stop() != 0:
             result.faults.append("it did not stop cleanly")
         truth = it.recorded()
@@ -84,14 +86,10 @@ def prove(
 
 
 def _judge_latency(
-    result: Result,
-    it: House,
-    news: Sequence[News],
-    appearing: range,
-    busy: range,
-    between: tuple[int, int],
+    result: Result, it: House, news: Sequence[News], mix: Mix, between: tuple[int, int]
 ) -> None:
     from_us, to_us = between
+    numbers = mix.numbers()
     within = [each for each in news if from_us <= each.start_us < to_us - END_S * 1e6]
     result.events = len(within)
     waits = []
@@ -101,10 +99,11 @@ def _judge_latency(
         if shown is not None:
             waits.append((each.told_us - shown.taken_us) / 1e6)
     result.event_s = spread(waits)
-    told = noticed(it.ledger, news, appearing, between)
+    told = noticed(it.ledger, news, numbers["appearing"], between)
     result.appearances, result.unnoticed = told.appearances, told.unnoticed
     result.appear_s = spread(told.waits_s)
-    strange = {each.camera for each in within} - {f"cam{n}" for n in busy}
+    result.told_per_minute = told_per_minute(news, numbers["always"], between)
+    strange = {each.camera for each in within} & {f"cam{n}" for n in numbers["still"]}
     if strange:
         result.faults.append(f"people where nobody is: {sorted(strange)[:5]}")
 

@@ -166,6 +166,14 @@ def appearances(ledger: Ledger, camera: int, from_us: int, to_us: int) -> list[i
     return sorted(at for at in moments if from_us <= at < to_us - END_S * 1e6)
 
 
+def told_per_minute(news: Sequence[News], always: range, between: tuple[int, int]) -> float:
+    """Events of people that began in [from, to), in microseconds, of one such camera."""
+    from_us, to_us = between[0], between[1] - END_S * 1e6
+    names = {f"cam{n}" for n in always}
+    many = sum(each.camera in names and from_us <= each.start_us < to_us for each in news)
+    return round(many / len(names) / (to_us - from_us) * 60e6, 1)
+
+
 def spread(waits: Sequence[float]) -> dict[str, float]:
     """Median, 95th percentile and the longest."""
     return {name: percentile(waits, q) for name, q in (("p50", 0.5), ("p95", 0.95), ("max", 1.0))}

@@ -183,11 +183,13 @@ class House:
         until(lambda: self.figure("recorder-0", "recording") >= wanted, seconds, "all recording")
 
     def wait_ready(self, *names: str, seconds: float = 120) -> None:
-        """Until these children serve; all when none is named."""
+        """Until these children serve; all, and `url` is known, when none is named."""
 
         def ready() -> bool:
             wanted = names or self.children()
-            return bool(wanted) and all(self.child(name).get("ready") for name in wanted)
+            # Where the gateway is is written once all serve, a little later on a busy machine.
+            known = bool(names) or self._address.exists()
+            return known and bool(wanted) and all(self.child(n).get("ready") for n in wanted)
 
         until(ready, seconds, f"{names or 'all'} ready")
 
@@ -221,7 +223,11 @@ class House:
     @property
     def url(self) -> str:
         """Where the gateway is."""
-        return (self.data / "run" / "address").read_text().strip()
+        return self._address.read_text().strip()
+
+    @property
+    def _address(self) -> Path:
+        return self.data / "run" / "address"
 
     @property
     def token(self) -> str:
