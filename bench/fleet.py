@@ -22,33 +22,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from bench.account import account
-from bench.looking import (
-    BUSY_S,
-    EMPTY_S,
-    FPS,
-    Listener,
-    News,
-    Run,
-    entrance,
-    load,
-    meters,
-    percentile,
-    quiet,
-    stage_cost_s,
-    street,
-    table,
-)
+from bench.looking import Listener, News, Run, load, meters, stage_cost_s, table
+from bench.people import END_S, Mix, noticed, spread, told_per_minute
 from tests.fakes.house import House, house
 
 from kilocam.cli.bench.processes import busy_percent
-from kilocam.simulate import Group, Ledger, Source
 
 UNSEEN_S = 10.0
-_END_S = 5.0
-"""What begins so late in a run has no time to be told."""
 _SETTLING_S = 30.0
-_LATE_S = 12.0
-_EARLY_US = 300_000
 
 
 @dataclass(kw_only=True)
@@ -62,6 +43,8 @@ class Result(Run):
     unnoticed: int = 0
     """Appearances without an event within 12 s."""
     appear_s: dict[str, float] = field(default_factory=dict)
+    told_per_minute: float = 0.0
+    """Events of people, of a camera that always sees some."""
     percent_of_core: dict[str, float] = field(default_factory=dict)
     stage_percent: dict[str, float] = field(default_factory=dict)
     """Of a core, by stages of the cascade."""
@@ -69,34 +52,13 @@ class Result(Run):
     """Of a core, by everything that ran."""
 
 
-def fleet(cameras: int, busy: float) -> tuple[int, int, list[Group]]:
-    """How many see people appear, how many see people at all, and all as the simulator plays them.
-
-    They are numbered in that order.
-    """
-    appearing = max(2, round(cameras * busy))
-    always = max(2, round(cameras * busy / 2))
-    still = cameras - appearing - always
-    sources: list[tuple[int, Sequence[Source]]] = [
-        (appearing, [entrance(), entrance(strict_cbr=True)]),
-        (always, [street(), street(strict_cbr=True)]),
-        (still, [quiet(), quiet(strict_cbr=True)]),
-    ]
-    groups = [
-        Group(count=(count + n) // 2, source=source)
-        for count, both in sources
-        for n, source in enumerate(both)
-    ]
-    return appearing, appearing + always, groups
-
-
 def prove(
     cameras: int, seconds: float, busy_share: float = 0.1, settling_s: float = _SETTLING_S
 ) -> Result:
     """One run."""
     result = Result(cameras=cameras, seconds=seconds, load_before=load())
-    appearing, busy, groups = fleet(cameras, busy_share)
-    with house(groups=groups) as it:
+    mix = Mix.of(cameras, busy_share)
+    with house(groups=mix.groups()) as it:
         it.wait_ready(seconds=300)
         it.wait_recording(180)
         with Listener(it) as listener:
@@ -116,7 +78,7 @@ def prove(
             news = listener.news()
         # The street has parked cars and signs where there are no people, too.
         news = [each for each in news if each.label == "person"]
-        _judge_latency(result, it, news, range(appearing), range(busy), (from_us, to_us))
+        _judge_latency(result, it, news, mix, (from_us, to_us))
         if it.stop() != 0:
             result.faults.append("it did not stop cleanly")
         truth = it.recorded()
@@ -125,15 +87,11 @@ def prove(
 
 
 def _judge_latency(
-    result: Result,
-    it: House,
-    news: Sequence[News],
-    appearing: range,
-    busy: range,
-    between: tuple[int, int],
+    result: Result, it: House, news: Sequence[News], mix: Mix, between: tuple[int, int]
 ) -> None:
     from_us, to_us = between
-    within = [each for each in news if from_us <= each.start_us < to_us - _END_S * 1e6]
+    numbers = mix.numbers()
+    within = [each for each in news if from_us <= each.start_us < to_us - END_S * 1e6]
     result.events = len(within)
     waits = []
     for each in within:
@@ -141,37 +99,14 @@ def _judge_latency(
         shown = it.ledger.picture_at(int(each.camera[3:]), each.start_us + 1000)
         if shown is not None:
             waits.append((each.told_us - shown.taken_us) / 1e6)
-    result.event_s = _spread(waits)
-    moments = [(n, at) for n in appearing for at in _appearances(it.ledger, n, from_us, to_us)]
-    result.appearances = len(moments)
-    noticed = []
-    for n, at_us in moments:
-        told = [
-            each.told_us
-            for each in news
-            if each.camera == f"cam{n}" and -_EARLY_US <= each.start_us - at_us < _LATE_S * 1e6
-        ]
-        if told:
-            noticed.append((min(told) - at_us) / 1e6)
-    result.unnoticed = len(moments) - len(noticed)
-    result.appear_s = _spread(noticed)
-    strange = {each.camera for each in within} - {f"cam{n}" for n in busy}
+    result.event_s = spread(waits)
+    told = noticed(it.ledger, news, numbers["appearing"], between)
+    result.appearances, result.unnoticed = told.appearances, told.unnoticed
+    result.appear_s = spread(told.waits_s)
+    result.told_per_minute = told_per_minute(news, numbers["always"], between)
+    strange = {each.camera for each in within} & {f"cam{n}" for n in numbers["still"]}
     if strange:
         result.faults.append(f"people where nobody is: {sorted(strange)[:5]}")
-
-
-def _appearances(ledger: Ledger, camera: int, from_us: int, to_us: int) -> list[int]:
-    """When people appeared in [from, to), long enough before the end to be told."""
-    loop_us = (EMPTY_S + BUSY_S) * 1_000_000
-    moments = {
-        ledger.picture_us(camera, EMPTY_S * FPS, near_us=near_us)
-        for near_us in range(from_us, to_us + loop_us, loop_us // 2)
-    }
-    return sorted(at for at in moments if from_us <= at < to_us - _END_S * 1e6)
-
-
-def _spread(waits: Sequence[float]) -> dict[str, float]:
-    return {name: percentile(waits, q) for name, q in (("p50", 0.5), ("p95", 0.95), ("max", 1.0))}
 
 
 def main() -> int:

@@ -1,9 +1,8 @@
 """What analysis did in a run of the whole system: windows of log and database, news, processors.
 
-What `fleet.py`, `overload.py` and their small versions in the tests share.
+What `fleet.py`, `overload.py`, `others.py` and their small versions in the tests share.
 """
 
-import dataclasses
 import http.client
 import json
 import signal
@@ -12,8 +11,6 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from fractions import Fraction
-from itertools import chain, islice
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -23,63 +20,8 @@ from bench.account import Account, longest_unseen_s
 from tests.fakes.house import House, Recorded
 from tests.fakes.tree import tell
 
-from kilocam.analyse import cache_directory
 from kilocam.cli.bench.processes import Meter
-from kilocam.cli.demo import DemoFootage
 from kilocam.core import parse_time
-from kilocam.media import (
-    MediaFile,
-    StillSpec,
-    VideoEncoding,
-    decode_pictures,
-    draw_still,
-    encode_media,
-    open_media,
-    resized,
-)
-
-WIDTH, HEIGHT, FPS, KBPS = 640, 360, 15, 256
-EMPTY_S, BUSY_S = 12, 12
-
-
-def street(key_interval_s: float = 2.0, *, strict_cbr: bool = False) -> MediaFile:
-    """A street with people at a small camera's size and bit rate."""
-    footage = DemoFootage.find(cache_directory())
-    encoding = _encoding(key_interval_s, strict_cbr=strict_cbr)
-    return open_media(footage.outdoor[0], cache=footage.folder, encoding=encoding)
-
-
-def quiet(*, strict_cbr: bool = False) -> StillSpec:
-    """That street without anybody, under sensor noise."""
-    footage = DemoFootage.find(cache_directory())
-    return StillSpec(
-        background=footage.outdoor[0], width=WIDTH, height=HEIGHT, fps=FPS, bitrate_kbps=KBPS,
-        strict_cbr=strict_cbr,
-    )  # fmt: skip
-
-
-def entrance(*, strict_cbr: bool = False) -> MediaFile:
-    """Nobody for 12 s, then people for 12 s: they appear with picture `EMPTY_S * FPS`, a key
-    frame."""
-    footage = DemoFootage.find(cache_directory())
-    empty = draw_still(dataclasses.replace(quiet(), seconds=EMPTY_S))
-    # Sized as the empty street is, which must not move when people come.
-    busy = (
-        resized(picture, WIDTH, HEIGHT)
-        for picture in islice(decode_pictures(footage.outdoor[0]), BUSY_S * FPS)
-    )
-    return encode_media(
-        "entrance", chain(empty, busy), cache=footage.folder,
-        encoding=_encoding(2.0, strict_cbr=strict_cbr),
-        cache_key=f"entrance 2 {EMPTY_S} {BUSY_S} {footage.outdoor[0].name}",
-    )  # fmt: skip
-
-
-def _encoding(key_interval_s: float, *, strict_cbr: bool) -> VideoEncoding:
-    return VideoEncoding(
-        width=WIDTH, height=HEIGHT, fps=Fraction(FPS), bitrate_kbps=KBPS,
-        key_interval_s=key_interval_s, strict_cbr=strict_cbr,
-    )  # fmt: skip
 
 
 @dataclass(kw_only=True)
@@ -160,8 +102,12 @@ class Listener:
 
 
 def meters(it: House) -> dict[str, Meter]:
-    """Of the simulator and each child of `up`, with all their descendants."""
-    pids = {"simulator": it.cameras_pid, **{name: it.pid(name) for name in it.children()}}
+    """Of the simulator, all of `up`, and each of its children, with all their descendants."""
+    pids = {
+        "simulator": it.cameras_pid,
+        "kilocam up": it.supervisor_pid,
+        **{name: it.pid(name) for name in it.children()},
+    }
     return {name: Meter([pid]) for name, pid in pids.items() if pid}
 
 

@@ -15,13 +15,8 @@ import time
 from dataclasses import dataclass, field
 
 from bench.account import account, looks_per_camera
-from bench.looking import (
-    Run,
-    load,
-    overloaded,
-    street,
-    table,
-)
+from bench.looking import Run, load, overloaded, table
+from bench.people import street
 from tests.fakes.house import house
 
 from kilocam.simulate import Group

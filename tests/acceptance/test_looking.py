@@ -1,7 +1,7 @@
 """The whole system looks at its cameras: every window accounted for once, nobody left out."""
 
 import pytest
-from bench import fleet, overload
+from bench import fleet, others, overload
 
 
 @pytest.mark.timeout(240)
@@ -20,6 +20,16 @@ def test_under_overload_no_camera_is_left_out_and_no_window_lost() -> None:
     assert result.least_looks > 0
     # A few looks each: one more or less is no unfairness.
     assert result.most_looks <= overload.FAIR * result.least_looks + 1
+
+
+@pytest.mark.timeout(300)
+def test_the_other_way_decodes_every_picture_and_detects_where_something_moves() -> None:
+    result = others.watch(others.few(5), 15, settling_s=0)
+    kinds = result.kinds
+    assert (kinds["still"].moving, kinds["always"].moving) == (0, 1)
+    assert kinds["still"].ffmpeg_percent > 0
+    assert kinds["still"].detector_percent == 0 < kinds["always"].detector_percent
+    assert result.told_per_minute > 0
 
 
 @pytest.mark.full

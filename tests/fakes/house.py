@@ -115,6 +115,12 @@ class House(Tree):
                 until(lambda: self.figure("recorder-0", "recording") <= 0, 30, "cameras ended")
 
     @property
+    def supervisor_pid(self) -> int:
+        """The process of `up` itself."""
+        assert self._running is not None
+        return self._running.pid
+
+    @property
     def cameras_pid(self) -> int:
         """The process of the simulator."""
         return self._played.pid
@@ -125,6 +131,13 @@ class House(Tree):
         """Until every camera is recorded."""
         wanted = self._played.count
         until(lambda: self.figure("recorder-0", "recording") >= wanted, seconds, "all recording")
+
+    def wait_ready(self, *names: str, seconds: float = 120) -> None:
+        """Until these children serve; all, and `url` is known, when none is named."""
+        super().wait_ready(*names, seconds=seconds)
+        if not names:
+            # Where the gateway is is written once all serve, a little later on a busy machine.
+            until(self._address.exists, seconds, "where the gateway is")
 
     def wait_announced(self, seconds: float = 60) -> None:
         """Until new windows reach the queue again."""
@@ -143,7 +156,11 @@ class House(Tree):
     @property
     def url(self) -> str:
         """Where the gateway is."""
-        return (self.data / "run" / "address").read_text().strip()
+        return self._address.read_text().strip()
+
+    @property
+    def _address(self) -> Path:
+        return self.data / "run" / "address"
 
     @property
     def token(self) -> str:
@@ -210,9 +227,7 @@ class House(Tree):
         """Files and processes that show the cameras' password or the administrator's token."""
         wanted = [PASSWORD.encode(), self.token.encode()]
         files = [self.log, *(path for path in self.data.rglob("*") if path.is_file())]
-        supervisor = self._running
-        assert supervisor is not None
-        for pid in family(supervisor.pid):
+        for pid in family(self.supervisor_pid):
             files += [Path(f"/proc/{pid}/cmdline"), Path(f"/proc/{pid}/environ")]
         found = []
         for file in files:

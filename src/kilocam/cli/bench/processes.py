@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 
 import psutil
@@ -25,7 +26,10 @@ class Usage:
 
 
 class Meter:
-    """Measures processes with all their descendants from its making until `stop`."""
+    """Measures processes with all their descendants from its making until `stop`.
+
+    What ended in between counts, for whoever waited for it has its time.
+    """
 
     def __init__(self, pids: Iterable[int]) -> None:
         self._roots = [psutil.Process(pid) for pid in pids]
@@ -36,20 +40,17 @@ class Meter:
         """What was used since."""
         cpu, rss = self._sample()
         wall = time.monotonic() - self._started
-        used = sum(max(0.0, cpu[pid] - self._cpu.get(pid, 0.0)) for pid in cpu)
-        return Usage(used, wall, rss / 1e6)
+        return Usage(max(0.0, cpu - self._cpu), wall, rss / 1e6)
 
-    def _sample(self) -> tuple[dict[int, float], int]:
-        cpu: dict[int, float] = {}
-        rss = 0
+    def _sample(self) -> tuple[float, int]:
+        """Processor time of all so far, resident memory now."""
+        cpu, rss = 0.0, 0
         for root in self._roots:
             for process in (root, *root.children(recursive=True)):
-                try:
+                with suppress(psutil.NoSuchProcess):
                     times = process.cpu_times()
+                    cpu += times.user + times.system + times.children_user + times.children_system
                     rss += process.memory_info().rss
-                except psutil.NoSuchProcess:
-                    continue
-                cpu[process.pid] = times.user + times.system
         return cpu, rss
 
 
