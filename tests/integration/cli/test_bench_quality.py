@@ -18,6 +18,7 @@ from kilocam.cli.bench.quality.reading import SIGNS, reading_section
 from kilocam.cli.bench.quality.run import FILMS, LABELS, seeing_sections
 from kilocam.cli.bench.quality.scenes import Scene, Shown
 from kilocam.media import (
+    H265Encoding,
     PatternSpec,
     Picture,
     StillSpec,
@@ -72,10 +73,9 @@ def drawn_pictures() -> Iterator[Picture]:
     yield next(draw_still(still))  # its key frame closes the last window
 
 
-@pytest.fixture(scope="module")
-def scene() -> Scene:
+def drawn_scene(codec: type[VideoEncoding]) -> Scene:
     width, height = SIZE
-    encoding = VideoEncoding(width=width, height=height, fps=Fraction(FPS), key_interval_s=2)
+    encoding = codec(width=width, height=height, fps=Fraction(FPS), key_interval_s=2)
     video = encode_media("made up", drawn_pictures(), encoding=encoding).video
     assert video is not None
     shown = [Shown(part="", moving=False)] * QUIET + [Shown(part="all", moving=True)] * MOVING
@@ -84,8 +84,14 @@ def scene() -> Scene:
     )  # fmt: skip
 
 
-def test_the_gate_lets_through_what_moves_and_little_else(scene: Scene) -> None:
-    quiet, moving = gate_section([scene]).figures
+@pytest.fixture(scope="module")
+def scene() -> Scene:
+    return drawn_scene(VideoEncoding)
+
+
+@pytest.mark.parametrize("codec", [VideoEncoding, H265Encoding])
+def test_the_gate_lets_through_what_moves_and_little_else(codec: type[VideoEncoding]) -> None:
+    quiet, moving = gate_section([drawn_scene(codec)]).figures
     assert (quiet.of, moving.of) == (QUIET // 2, MOVING)
     assert quiet.value < 0.5
     assert moving.value == 0  # passed over

@@ -15,6 +15,7 @@ from kilocam.cli.bench.quality.labels import Labels, read_labels
 from kilocam.cli.bench.quality.reading import reading_section
 from kilocam.cli.bench.quality.scenes import PLACES, scenes
 from kilocam.cli.bench.quality.seeing import Watched, detector_section, tracker_section, watch
+from kilocam.media import H265Encoding, VideoEncoding
 
 LABELS = Path(kilocam.__file__).parents[2] / "bench" / "labels"
 """Of a checkout; what is installed from a wheel has none."""
@@ -30,10 +31,16 @@ def measure_quality(labels: Path, cache: Path, models: Path) -> list[Section]:
     """
     known = {name: read_labels(labels / f"{name}.json") for name in FILMS}
     seeing = seeing_sections(list(known.values()), cache, models)
-    shown = (scene for place in PLACES for scene in scenes(place, known[place.labels], cache))
+    gates = [
+        gate_section(
+            (one for place in PLACES for one in scenes(place, known[place.labels], cache, codec)),
+            name,
+        )
+        for name, codec in (("gate", VideoEncoding), ("gate of H.265", H265Encoding))
+    ]
     reading = reading_section(load_model(READER, models), cache)
     hearing = hearing_section(load_model(LISTENER, models), cache / "footage")
-    return [*seeing, gate_section(shown), reading, hearing]
+    return [*seeing, *gates, reading, hearing]
 
 
 def seeing_sections(labels: Sequence[Labels], cache: Path, models: Path) -> list[Section]:
