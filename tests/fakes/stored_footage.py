@@ -43,13 +43,19 @@ class Recording:
 
 
 def encode(
-    frames: Sequence[VideoFrame], *, gop: int = 20, b_frames: int = 0, codec: str = "h264"
+    frames: Sequence[VideoFrame],
+    *,
+    gop: int = 20,
+    b_frames: int = 0,
+    codec: str = "h264",
+    size: tuple[int, int] = (640, 360),
 ) -> list[bytes]:
     """Access units in decoding order, each with its pts in the first 8 bytes."""
     name = {"h264": "x264", "h265": "x265"}[codec]
     encoder = av.CodecContext.create(f"lib{name}", "w")
     assert isinstance(encoder, VideoCodecContext)
-    encoder.width, encoder.height, encoder.pix_fmt = 640, 360, "yuv420p"
+    encoder.width, encoder.height = size
+    encoder.pix_fmt = "yuv420p"
     encoder.framerate = Fraction(RATE)
     encoder.gop_size, encoder.max_b_frames = gop, b_frames
     params = f"scenecut=0:keyint={gop}"
@@ -60,7 +66,7 @@ def encode(
     for number, picture in enumerate([*frames, None]):
         small = None
         if picture is not None:
-            small = picture.reformat(640, 360, "yuv420p")
+            small = picture.reformat(*size, "yuv420p")
             small.pts = number
         units += [struct.pack(">q", p.pts or 0) + bytes(p) for p in encoder.encode(small)]
     return units

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
@@ -15,7 +16,7 @@ from kilocam.cli.bench.quality.gate import gate_section
 from kilocam.cli.bench.quality.hearing import SENTENCES, hearing_section
 from kilocam.cli.bench.quality.labels import read_labels
 from kilocam.cli.bench.quality.reading import SIGNS, reading_section
-from kilocam.cli.bench.quality.run import FILMS, LABELS, seeing_sections
+from kilocam.cli.bench.quality.run import FILMS, LABELS, large_sections, seeing_sections
 from kilocam.cli.bench.quality.scenes import Scene, Shown
 from kilocam.media import (
     H265Encoding,
@@ -46,6 +47,20 @@ def test_seeing_is_judged_on_the_labels_of_the_checkout() -> None:
     assert json.loads(json.dumps(as_json(some))).keys() == sections.keys()
     for section in some:
         assert all(figure.name in table([section]) for figure in section.figures)
+
+
+def test_tiles_find_more_of_those_who_are_small_in_a_large_picture() -> None:
+    known = read_labels(LABELS / "campus.json")
+    first = replace(known.spans[0], pictures=known.spans[0].pictures[:7])
+    model = load_model(DETECTOR, models_directory())
+    some = large_sections(model, replace(known, spans=(first,)), cache_directory())
+    found = {each.name: {one.name: one for one in each.figures} for each in some}
+    name = "vtest.avi in a corner of 1920x1080, tuning, person: recall"
+    whole, tiled = (
+        found[f"detector, large picture {how}"] for how in ("by the whole", "with tiles")
+    )
+    assert whole[name].of == tiled[name].of == 27
+    assert whole[name].value + 0.2 < tiled[name].value
 
 
 def test_hearing_is_judged_by_the_words_that_were_said() -> None:

@@ -9,9 +9,11 @@ from kilocam.analyse import DETECTOR, DETECTOR_32, Model, load_model
 from kilocam.analyse.detector import Detector
 from kilocam.analyse.models import LISTENER, READER
 from kilocam.cli.bench.quality.figures import Section
+from kilocam.cli.bench.quality.films import pictures
 from kilocam.cli.bench.quality.gate import gate_section
 from kilocam.cli.bench.quality.hearing import hearing_section
 from kilocam.cli.bench.quality.labels import Labels, read_labels
+from kilocam.cli.bench.quality.large import placed
 from kilocam.cli.bench.quality.reading import reading_section
 from kilocam.cli.bench.quality.scenes import PLACES, scenes
 from kilocam.cli.bench.quality.seeing import Watched, detector_section, tracker_section, watch
@@ -40,7 +42,8 @@ def measure_quality(labels: Path, cache: Path, models: Path) -> list[Section]:
     ]
     reading = reading_section(load_model(READER, models), cache)
     hearing = hearing_section(load_model(LISTENER, models), cache / "footage")
-    return [*seeing, *gates, reading, hearing]
+    large = large_sections(load_model(DETECTOR, models), known["campus"], cache)
+    return [*seeing, *large, *gates, reading, hearing]
 
 
 def seeing_sections(labels: Sequence[Labels], cache: Path, models: Path) -> list[Section]:
@@ -48,9 +51,22 @@ def seeing_sections(labels: Sequence[Labels], cache: Path, models: Path) -> list
 
     def seen_by(model: Model) -> list[Watched]:
         detector = Detector(model)
-        return [one for each in labels for one in watch(each, cache, detector)]
+        return [one for each in labels for one in watch(each, pictures(each.film, cache), detector)]
 
     shipped, whole = load_model(DETECTOR, models), load_model(DETECTOR_32, models)
     watched = seen_by(shipped)
     beside = replace(detector_section(whole, seen_by(whole)), name="detector with 32 bits")
     return [detector_section(shipped, watched), tracker_section(watched), beside]
+
+
+def large_sections(model: Model, labels: Labels, cache: Path) -> list[Section]:
+    """Detector and tracker on a large picture, by the whole of it alone and by tiles too."""
+    detector = Detector(model)
+    sections: list[Section] = []
+    for name, enlarge in (("by the whole", False), ("with tiles", True)):
+        watched = watch(*placed(labels, cache), detector, enlarge=enlarge)
+        sections += [
+            replace(detector_section(model, watched), name=f"detector, large picture {name}"),
+            replace(tracker_section(watched), name=f"tracker, large picture {name}"),
+        ]
+    return sections
