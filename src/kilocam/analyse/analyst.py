@@ -41,6 +41,8 @@ UNMOVED_SHARE = 0.1
 """Of all workers' time, for the detector on pictures in which nothing changed ..."""
 UNMOVED_US = 5_000_000
 """... and what of it is saved up, and there at the start, at most."""
+ENLARGED_SHARE = 0.2
+"""Likewise for enlarged parts of pictures."""
 MORE_LOOKS = 4
 """Looks that read or write while as many as there are workers compute."""
 
@@ -110,7 +112,9 @@ class Analyst:
         self._companions = companions
         self._scheduler = Scheduler(options.scheduler, learnt)
         self._memories = Memories()
-        self._spare = SpareTime(UNMOVED_SHARE * options.scheduler.lookers, UNMOVED_US, clock)
+        lookers = options.scheduler.lookers
+        self._spare = SpareTime(UNMOVED_SHARE * lookers, UNMOVED_US, clock)
+        self._enlarging = SpareTime(ENLARGED_SHARE * lookers, UNMOVED_US, clock)
         self._partitions: dict[int, Partition] = {}
         self._patience = Patience(options.keep_s, options.again_s)
         self._keeper = Keeper(
@@ -311,6 +315,7 @@ class Analyst:
         outcome = await self._workers.do(task)
         if not outcome.changed and not task.audit:
             self._spare.spend(outcome.stages.get("detector", StageCount()).cost_us)
+        self._enlarging.spend(outcome.stages.get("tiles", StageCount()).cost_us)
         return outcome, task.footage[-1][0]  # whoever found a picture was given footage
 
     async def _task(self, look: Look) -> LookTask:
@@ -332,6 +337,7 @@ class Analyst:
             audit=target.audit,
             sample_us=SPARE_US if self._clock.wall_us() - target.end_us > LATE_US else SAMPLE_US,
             spare=self._spare.left and not self._scheduler.pressed,
+            enlarge=self._enlarging.left and not self._scheduler.pressed,
             footage=footage,
             memory=self._memories.recall(look.key, target.start_us, newest=not whole),
         )

@@ -118,6 +118,7 @@ class Crew:
         self.found = False
         self.walker = False
         """Somebody is seen in each window; the event's id is its start."""
+        self.stages = {"decode": StageCount(seen=1, passed=1, cost_us=2000)}
         self.error: Callable[[LookTask], Exception | None] = lambda _: None
         self.gate = asyncio.Event()
         self.gate.set()
@@ -127,20 +128,22 @@ class Crew:
         await self.gate.wait()
         if (error := self.error(task)) is not None:
             raise error
-        stages = {"decode": StageCount(seen=1, passed=1, cost_us=2000)}
         findings = Findings(
-            window=task.window, objects=self._seen(task.window), changed=None, stages=stages
+            window=task.window, objects=self._seen(task.window), changed=None, stages=self.stages
         )
         before = None
         if task.before is not None:
             before = Findings(
-                window=task.before, objects=self._seen(task.before), changed=None, stages=stages
+                window=task.before,
+                objects=self._seen(task.before),
+                changed=None,
+                stages=self.stages,
             )
         return LookOutcome(
             before=before,
             findings=findings,
             memory=Memory(tracker=b"seen", last=findings),
-            stages=stages,
+            stages=self.stages,
             changed=self.found,
             found=self.found,
         )
@@ -482,6 +485,17 @@ async def test_a_key_frame_too_far_back_is_skipped_without_reading_anything() ->
         await stage.until(lambda: stage.book.positions == {HOME: Position(1, 1)})
         assert stage.book.skipped == {("gate", start): SkipReason.UNREADABLE}
         assert stage.shelf.asked == []
+
+
+async def test_parts_of_pictures_are_enlarged_while_there_is_time_for_that() -> None:
+    async with _running() as stage:
+        stage.grant()
+        stage.crew.stages = {"tiles": StageCount(seen=2, cost_us=3 * S)}
+        for _ in range(3):
+            stage.queue.offer()
+            await stage.until(lambda: len(stage.book.written) == len(stage.queue.offered))
+        assert [task.enlarge for task in stage.crew.tasks] == [True, True, False]
+        assert all(task.spare for task in stage.crew.tasks)
 
 
 async def test_a_partition_that_is_asked_for_is_finished_kept_and_given_back() -> None:
