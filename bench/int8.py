@@ -106,7 +106,11 @@ def compare() -> None:
     detectors = [Detector(each) for each in models]
     labels = [read_labels(LABELS / f"{name}.json") for name in FILMS]
     for model, detector in zip(models, detectors, strict=True):
-        watched = [one for film in labels for one in watch(film, cache_directory(), detector)]
+        watched = [
+            one
+            for film in labels
+            for one in watch(film, pictures(film.film, cache_directory()), detector)
+        ]
         print(table([detector_section(model, watched), tracker_section(watched)]), end="\n\n")
     agreed, cost_ms = side_by_side(detectors)
     for model, cost in zip(models, cost_ms, strict=True):

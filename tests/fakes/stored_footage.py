@@ -54,7 +54,8 @@ def encode(
     name = {"h264": "x264", "h265": "x265"}[codec]
     encoder = av.CodecContext.create(f"lib{name}", "w")
     assert isinstance(encoder, VideoCodecContext)
-    encoder.width, encoder.height, encoder.pix_fmt = *size, "yuv420p"
+    encoder.width, encoder.height = size
+    encoder.pix_fmt = "yuv420p"
     encoder.framerate = Fraction(RATE)
     encoder.gop_size, encoder.max_b_frames = gop, b_frames
     params = f"scenecut=0:keyint={gop}"

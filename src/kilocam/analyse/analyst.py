@@ -1,12 +1,13 @@
 """The analysis service: reads offered windows, has them looked at, hands on what was found.
 
-One task reads each leased partition, a few tasks look, a keeper keeps what they saw (`keeper.py`).
+One task reads each leased partition (after an outage two: what comes does not wait for what lies
+behind), a few tasks look, a keeper keeps what they saw (`keeper.py`).
 What cannot be looked at is skipped with a reason. Nothing here ever touches recording.
 """
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -30,7 +31,7 @@ from kilocam.analyse.seams import (
 )
 from kilocam.analyse.spare import SpareTime
 from kilocam.analyse.windows import Counts, Lane, Learnt, Look, window_of
-from kilocam.bus import Asked, Granted, Position, Revoked
+from kilocam.bus import Asked, Granted, Position, Revoked, Unread
 from kilocam.core import CameraKey, Clock, GopRef, Session
 
 YOUNG_US = 4_000_000
@@ -41,6 +42,10 @@ UNMOVED_SHARE = 0.1
 """Of all workers' time, for the detector on pictures in which nothing changed ..."""
 UNMOVED_US = 5_000_000
 """... and what of it is saved up, and there at the start, at most."""
+ENLARGED_SHARE = 0.2
+"""Likewise for enlarged parts of pictures."""
+BEHIND_S = 0.000_2
+"""Between two windows that lie behind, of all partitions: an hour of 1000 cameras in 6 minutes."""
 MORE_LOOKS = 4
 """Looks that read or write while as many as there are workers compute."""
 
@@ -62,6 +67,10 @@ class AnalystOptions:
     again_s: tuple[float, ...] = (0.2, 0.5, 1.0, 2.0, 5.0)
     max_in_memory: int = 300_000
     """Windows pending, or skipped and not yet kept as such, before reading waits."""
+    behind_us: int = 30_000_000
+    """Windows that wait for longer in the queue are read beside those that come ..."""
+    behind_after_s: float = 3.0
+    """... once some of those are known."""
     drain_s: float = 3.0
     """What looks under way get when a partition is asked for."""
 
@@ -110,7 +119,9 @@ class Analyst:
         self._companions = companions
         self._scheduler = Scheduler(options.scheduler, learnt)
         self._memories = Memories()
-        self._spare = SpareTime(UNMOVED_SHARE * options.scheduler.lookers, UNMOVED_US, clock)
+        lookers = options.scheduler.lookers
+        self._spare = SpareTime(UNMOVED_SHARE * lookers, UNMOVED_US, clock)
+        self._enlarging = SpareTime(ENLARGED_SHARE * lookers, UNMOVED_US, clock)
         self._partitions: dict[int, Partition] = {}
         self._patience = Patience(options.keep_s, options.again_s)
         self._keeper = Keeper(
@@ -124,6 +135,8 @@ class Analyst:
             clock=clock,
         )
         self._under_way: Counter[int] = Counter()
+        self._pace = asyncio.Lock()
+        """Of what lies behind."""
         self._wake = asyncio.Event()
         """Something may have become due."""
         self._relief = asyncio.Event()
@@ -205,19 +218,56 @@ class Analyst:
     async def _read_on(self, partition: int) -> None:
         resume = await self._resume(partition)
         progress = self._partitions[partition].progress = Progress(resume.position)
-        after = resume.position
+        unread = await self._unread(partition, resume.position)
+        async with asyncio.TaskGroup() as readers:
+            after = resume.position
+            if unread is not None:
+                progress.split(unread.upto)
+                readers.create_task(self._read_behind(partition, progress, resume, unread.upto))
+                after = unread.upto
+            async with aclosing(self._read(partition, after)) as offered:
+                async for refs, position in offered:
+                    self._take_in(refs, position, progress, resume)
+                    await self._have_room()
+
+    async def _read_behind(
+        self, partition: int, progress: Progress, resume: Resume, upto: Position
+    ) -> None:
+        """What an outage left, up to where others read what comes."""
+        await asyncio.sleep(self._options.behind_after_s)
+        async with aclosing(self._read(partition, resume.position)) as offered:
+            async for refs, position in offered:
+                if position <= upto:
+                    self._take_in(refs, position, progress, resume)
+                if position >= upto:
+                    break
+                async with self._pace:
+                    await asyncio.sleep(len(refs) * BEHIND_S)
+                await self._have_room(share=0.5)
+        progress.read_up()
+
+    async def _read(
+        self, partition: int, after: Position | None
+    ) -> AsyncGenerator[tuple[Sequence[GopRef], Position]]:
+        """Windows of a partition, endlessly, whatever happens to the queue."""
         while True:
             try:
                 async with aclosing(self._source.read(partition, after)) as offered:
                     async for refs, position in offered:
                         after = position
-                        progress.read(position, len(refs))
-                        for ref in refs:
-                            self._offer(ref, position, progress, resume)
-                        await self._have_room()
+                        yield refs, position
                 raise ConnectionError("the queue gave no more windows")
             except PASSING as error:
                 await self._patience.after("read", error)
+
+    async def _unread(self, partition: int, after: Position | None) -> Unread | None:
+        """What lies behind if that is worth a reader of its own."""
+        while True:
+            unread = await self._patience.attempt("read", self._source.unread(partition, after))
+            if unread is FAILED:
+                continue
+            old = unread and self._clock.wall_us() - unread.since_us > self._options.behind_us
+            return unread if old else None
 
     async def _resume(self, partition: int) -> Resume:
         while True:
@@ -225,14 +275,20 @@ class Analyst:
             if resume is not FAILED:
                 return resume
 
-    def _offer(self, ref: GopRef, position: Position, progress: Progress, resume: Resume) -> None:
-        known = (CameraKey(ref.tenant, ref.camera), ref.start_us) in resume.windows
-        if known or not self._scheduler.offer(ref, position, self._clock.wall_us()):
-            progress.settle(position)
+    def _take_in(
+        self, refs: Sequence[GopRef], position: Position, progress: Progress, resume: Resume
+    ) -> None:
+        progress.read(position, len(refs))
+        now_us = self._clock.wall_us()
+        for ref in refs:
+            known = (CameraKey(ref.tenant, ref.camera), ref.start_us) in resume.windows
+            if known or not self._scheduler.offer(ref, position, now_us):
+                progress.settle(position)
         self._wake.set()
 
-    async def _have_room(self) -> None:
-        while self._scheduler.in_memory + self._keeper.unkept > self._options.max_in_memory:
+    async def _have_room(self, share: float = 1.0) -> None:
+        most = self._options.max_in_memory * share
+        while self._scheduler.in_memory + self._keeper.unkept > most:
             await self._something_settles()
 
     async def _something_settles(self) -> None:
@@ -311,6 +367,7 @@ class Analyst:
         outcome = await self._workers.do(task)
         if not outcome.changed and not task.audit:
             self._spare.spend(outcome.stages.get("detector", StageCount()).cost_us)
+        self._enlarging.spend(outcome.stages.get("tiles", StageCount()).cost_us)
         return outcome, task.footage[-1][0]  # whoever found a picture was given footage
 
     async def _task(self, look: Look) -> LookTask:
@@ -332,6 +389,7 @@ class Analyst:
             audit=target.audit,
             sample_us=SPARE_US if self._clock.wall_us() - target.end_us > LATE_US else SAMPLE_US,
             spare=self._spare.left and not self._scheduler.pressed,
+            enlarge=self._enlarging.left and not self._scheduler.pressed,
             footage=footage,
             memory=self._memories.recall(look.key, target.start_us, newest=not whole),
         )

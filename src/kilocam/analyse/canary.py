@@ -15,9 +15,12 @@ from itertools import product
 
 from blake3 import blake3
 
-from kilocam.analyse.detector import KIND_OF, OVERLAP, THRESHOLD, iou
+from kilocam.analyse.detector import KIND_OF, THRESHOLD, iou
 from kilocam.analyse.tracker import SURE
 from kilocam.core import CameraKey, Detection, share_within
+
+OVERLAP = 0.5
+"""Boxes of one kind, of two models or two pictures, that overlap more are of one object."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,8 +17,9 @@ from kilocam.core import Detection
 FLOOR = 0.2
 """Detections below are noise; between here and `THRESHOLD` they only continue known objects."""
 THRESHOLD = 0.4
-OVERLAP = 0.5
-"""Boxes of one kind that overlap more (intersection over union) are one object."""
+OVERLAP = 0.4
+"""Boxes of one kind that overlap more (intersection over union) are one object: at .5 a person is
+now and then two, side by side (docs/design/analyse.md)."""
 CANDIDATES = 100
 """Boxes considered in one picture; more is a picture gone wrong."""
 KINDS: Mapping[str, tuple[str, ...]] = {

@@ -52,6 +52,8 @@ class Change:
     """Of the picture."""
     box: Box | None
     """Around all that differs, as fractions (x, y, w, h); None when nothing does."""
+    cells: Mask | None = None
+    """Those that differ; None when none or all do."""
 
 
 EVERYTHING = Change(changed=True, share=1.0, box=(0.0, 0.0, 1.0, 1.0))
@@ -75,7 +77,8 @@ def compare(background: Background | None, grey: Grey, at_us: int) -> tuple[Chan
     share = float(mask.mean())
     if share > NEW_SCENE:
         return EVERYTHING, _fresh(now, max(at_us, background.at_us))
-    change = Change(changed=int(mask.sum()) >= LEAST_CELLS, share=share, box=_around(mask))
+    changed = int(mask.sum()) >= LEAST_CELLS
+    change = Change(changed=changed, share=share, box=_around(mask), cells=mask)
     elapsed = at_us - background.at_us
     if elapsed <= 0:
         return change, background

@@ -18,10 +18,11 @@ from enum import Enum, auto
 from kilocam.analyse.colours import Pixels, colours_of, is_monochrome
 from kilocam.analyse.detector import THRESHOLD, Box
 from kilocam.analyse.detectors import ObjectDetector
-from kilocam.analyse.difference import HEIGHT, WIDTH, Background, Grey, compare
+from kilocam.analyse.difference import HEIGHT, WIDTH, Background, Change, Grey, compare
 from kilocam.analyse.errors import FootageError
 from kilocam.analyse.pictures import Footage, Picture, PictureSource
 from kilocam.analyse.results import ObjectSeen, StageCount
+from kilocam.analyse.tiles import LEAST_LINES, joined, tiles, untiled
 from kilocam.analyse.tracker import Tracker
 from kilocam.core import CameraKey, Detection, Window
 
@@ -76,6 +77,8 @@ class LookTask:
     """Between the pictures to look at in the rest of a window."""
     spare: bool = True
     """There is time for the detector where nothing seems to change."""
+    enlarge: bool = True
+    """There is time to show the detector parts of large pictures too."""
     footage: Footage
     memory: Memory
 
@@ -205,7 +208,7 @@ class _Run:
 
     def rest(self, picture: Picture) -> None:
         """A picture of the rest of a window: straight to the detector."""
-        self._detect(picture, "whole")
+        self._detect(picture, "whole", None)
 
     def key_frame(self, picture: Picture) -> None:
         """The window's first picture: difference first."""
@@ -214,10 +217,10 @@ class _Run:
             self._before = replace(self._before, objects=objects, stages=self._stages)
             self._stages = {}
         self.tracker.begin(self._task.window.start_us)
-        changed = self._compare(picture)
+        change = self._compare(picture)
         due = self._task.spare and picture.at_us - self._detected_us >= DETECT_EVERY_US
-        if changed or due or self._task.audit:
-            self._detect(picture, "detector")
+        if change.changed or due or self._task.audit:
+            self._detect(picture, "detector", change)
             self._detected_us = max(self._detected_us, picture.at_us)
         self.done_with_key = True
 
@@ -261,27 +264,56 @@ class _Run:
             grey=self._grey,
         )
 
-    def _compare(self, picture: Picture) -> bool:
+    def _compare(self, picture: Picture) -> Change:
         begun = self._stopwatch_ns()
         self._grey = grey = picture.grey(WIDTH, HEIGHT)
         change, self._background = compare(self._background, grey, picture.at_us)
         self._changed = change.box if change.changed else None
         self.count("difference", begun, seen=1, passed=int(change.changed))
-        return change.changed
+        return change
 
-    def _detect(self, picture: Picture, stage: str) -> None:
+    def _detect(self, picture: Picture, stage: str, change: Change | None) -> None:
+        """Show a picture to the detector, and parts of it; `change` if it is known already."""
+        parts = self._detect_parts(picture, change) if self._task.enlarge else []
         begun = self._stopwatch_ns()
         pixels = picture.rgb(self._detector.width, self._detector.height)
         aspect = picture.width / picture.height
         found = _coloured(self._detector.detect(pixels, aspect, picture.at_us), pixels)
+        if parts:
+            found = joined([*found, *parts])
         self.tracker.step(found, picture.at_us, aspect)
-        some = any(each.score >= THRESHOLD for each in found)
-        self.count(stage, begun, seen=1, passed=int(some))
+        self.count(stage, begun, seen=1, passed=int(_any_sure(found)))
+
+    def _detect_parts(self, picture: Picture, change: Change | None) -> list[Detection]:
+        """What is in enlarged parts of a large picture around what changed."""
+        if picture.height < LEAST_LINES:
+            return []
+        begun = self._stopwatch_ns()
+        if change is None:
+            grey = picture.grey(WIDTH, HEIGHT)
+            change, _ = compare(self._background, grey, picture.at_us)  # it teaches nothing
+        if change.cells is None or not change.changed:
+            return []
+        width, height = self._detector.width, self._detector.height
+        parts: list[Detection] = []
+        for pixels, tile in tiles(picture, change.cells, width, height):
+            aspect = picture.width * tile[2] / (picture.height * tile[3])
+            found = untiled(
+                _coloured(self._detector.detect(pixels, aspect, picture.at_us), pixels), tile
+            )
+            self.count("tiles", begun, seen=1, passed=int(_any_sure(found)))
+            parts += found
+            begun = self._stopwatch_ns()
+        return parts
+
+
+def _any_sure(found: list[Detection]) -> bool:
+    return any(each.score >= THRESHOLD for each in found)
 
 
 def _coloured(found: list[Detection], pixels: Pixels) -> list[Detection]:
     """With the colours of what was seen well; a picture of infra-red light has none."""
-    if not any(each.score >= THRESHOLD for each in found) or is_monochrome(pixels):
+    if not _any_sure(found) or is_monochrome(pixels):
         return found
     return [
         replace(each, colours=colours_of(pixels, each.box)) if each.score >= THRESHOLD else each

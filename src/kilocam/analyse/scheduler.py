@@ -169,7 +169,9 @@ class Scheduler:
         if ref.start_us in camera.starts or ref.start_us in camera.settled:
             return False
         level, gate = self.gate_level, camera.gate
-        busy = gate.busy(ref.complexity, level)
+        late = _is_late(camera, ref.start_us, now_us)
+        # What is told late lies between no two looks, so it does not say what is quiet.
+        busy = (gate.stands_out if late else gate.busy)(ref.complexity, level)
         remarkable = gate.remarkable(ref.complexity, level)
         end_us = ref.start_us + WINDOW_US
         pending = Pending(
@@ -184,6 +186,9 @@ class Scheduler:
             self._skip(camera, pending, SkipReason.CODEC)
         elif now_us - pending.start_us > self._options.max_age_us:
             self._skip(camera, pending, SkipReason.TOO_OLD)
+        elif late:
+            self._place_late(camera, pending)
+            self._enqueue(camera)
         else:
             self._place(camera, pending, now_us)
             self._enqueue(camera)
@@ -299,12 +304,8 @@ class Scheduler:
     def _place(self, camera: Camera, pending: Pending, now_us: int) -> None:
         newest = camera.newest
         last = camera.last_offered
-        if last is not None and pending.start_us < last.start_us and _is_ahead(last, now_us):
-            last = None  # Nothing that comes could be newer.
-        if last is not None and pending.start_us < last.start_us:  # told late
-            pending.end_us = min(pending.end_us, last.start_us)
-            self._put_behind(camera, pending)
-            return
+        if last is not None and pending.start_us < last.start_us:
+            last = None  # The clock was put back: nothing that comes could be newer.
         if last is not None:
             last.end_us = min(last.end_us, pending.start_us)
         camera.was_busy = last is not None and last.busy
@@ -322,6 +323,24 @@ class Scheduler:
             self._put_behind(camera, newest)
         else:
             self._pass_over(camera, newest)
+
+    def _place_late(self, camera: Camera, pending: Pending) -> None:
+        """Among the older ones, each judged when its successor tells of it."""
+        assert camera.last_offered is not None
+        pending.end_us = min(pending.end_us, camera.last_offered.start_us)
+        at = bisect_left(camera.backlog, pending.start_us, key=lambda each: each.start_us)
+        if at < len(camera.backlog):
+            pending.end_us = min(pending.end_us, camera.backlog[at].start_us)
+        before = camera.backlog[at - 1] if at else None
+        if before is not None and before.late:
+            before.late = False
+            before.end_us = min(before.end_us, pending.start_us)
+            follows = pending.start_us - before.end_us <= NEXT_US
+            if follows and not (before.remarkable or pending.remarkable):
+                del camera.backlog[at - 1]
+                self._pass_over(camera, before)
+        pending.late = True
+        self._put_behind(camera, pending)
 
     def _judge(self, camera: Camera) -> None:
         """Now that looks have said what is quiet: what waited for that alone is passed over."""
@@ -524,6 +543,12 @@ def _next_of(backlog: Sequence[Pending]) -> int:
     """The newest stretch first, and that from its beginning."""
     from_us = backlog[-1].start_us // STRETCH_US * STRETCH_US
     return bisect_left(backlog, from_us, key=lambda each: each.start_us)
+
+
+def _is_late(camera: Camera, start_us: int, now_us: int) -> bool:
+    """Newer windows of the camera were told before, and not by a clock that was put back since."""
+    last = camera.last_offered
+    return last is not None and start_us < last.start_us and not _is_ahead(last, now_us)
 
 
 def _is_ahead(pending: Pending, now_us: int) -> bool:

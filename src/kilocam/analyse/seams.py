@@ -16,7 +16,7 @@ from kilocam.analyse.look import LookOutcome, LookTask
 from kilocam.analyse.pictures import Footage
 from kilocam.analyse.results import Box, ObjectSeen, SkippedWindow, WindowResult
 from kilocam.analyse.utterances import ListenOutcome, ListenTask
-from kilocam.bus import LeaseChange, Position
+from kilocam.bus import LeaseChange, Position, Unread
 from kilocam.core import CameraKey, GopRef, Session, Window
 from kilocam.llm import Question
 
@@ -39,6 +39,10 @@ class WindowSource(Protocol):
 
         Positions grow. None: from the oldest kept.
         """
+        ...
+
+    async def unread(self, partition: int, after: Position | None) -> Unread | None:
+        """What `read` has before it; None: nothing."""
         ...
 
 

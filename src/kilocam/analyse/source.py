@@ -4,7 +4,7 @@ import logging
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 
-from kilocam.bus import Bus, LeaseChange, LeaseSet, Position
+from kilocam.bus import Bus, LeaseChange, LeaseSet, Position, Unread
 from kilocam.core import GopRef, GopRefs
 
 LEASES = "analyse"
@@ -40,3 +40,7 @@ class BusWindows:
                         yield (ref,), delivered.position
                     case _:
                         _log.warning("%s holds something else than windows", delivered.subject)
+
+    async def unread(self, partition: int, after: Position | None) -> Unread | None:
+        """Windows of a partition that lie behind a position."""
+        return await self._bus.unread_of_partition(partition, after=after)

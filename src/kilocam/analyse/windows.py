@@ -31,6 +31,8 @@ class Pending:
     """As told of the window before it and, once that is known, of itself."""
     unjudged: bool = False
     """It waits because nobody knew what is quiet here."""
+    late: bool = False
+    """It was told after newer ones, and what its successor tells of it is not known yet."""
     doubtful: bool = False
     """Only what came later in it stood out."""
     audit: bool = False

@@ -27,9 +27,20 @@ from kilocam.bitstream.h265 import (
     is_irap,
 )
 from kilocam.bitstream.h265_config import (
-    H265Sps,
     build_h265_config,
     parse_h265_config,
+)
+from kilocam.bitstream.h265_pps import H265Pps, parse_h265_pps
+from kilocam.bitstream.h265_quantiser import H265QpReader
+from kilocam.bitstream.h265_slices import (
+    H265SliceHeader,
+    H265SliceKind,
+    parse_h265_slice,
+)
+from kilocam.bitstream.h265_sps import (
+    H265Coding,
+    H265Sps,
+    parse_h265_coding,
     parse_h265_sps,
 )
 from kilocam.bitstream.nal import (
@@ -66,7 +77,12 @@ __all__ = [
     "BitWriter",
     "BitsExhausted",
     "BitstreamError",
+    "H265Coding",
     "H265Kind",
+    "H265Pps",
+    "H265QpReader",
+    "H265SliceHeader",
+    "H265SliceKind",
     "H265Sps",
     "NalKind",
     "Pps",
@@ -96,7 +112,10 @@ __all__ = [
     "parse_adts",
     "parse_audio_config",
     "parse_avc_config",
+    "parse_h265_coding",
     "parse_h265_config",
+    "parse_h265_pps",
+    "parse_h265_slice",
     "parse_h265_sps",
     "parse_pps",
     "parse_slice_header",

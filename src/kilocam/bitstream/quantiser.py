@@ -1,17 +1,16 @@
 """The quantiser of a slice from its first bytes, as fast as Python can (H.264 section 7.3.3).
 
 A recorder asks this some 2000 times a second, in three steps of which one nearly always does:
-1. A header of a known shape: all of its bits but the values of fixed width (frame number, picture
-   order) equal those of an earlier one, so the quantiser stands where it stood there.
+1. A header of a known shape (`shapes.py`): all of its bits but frame number and picture order equal
+   those of an earlier one, so the quantiser stands where it stood there.
 2. Else the head becomes a string of "0" and "1", and a field is stepped over by one search: an
    Exp-Golomb code at `pos` whose first 1 stands at `i` ends at `2 * i - pos + 1` (section 9.1).
 3. What is rare takes the full parser.
 """
 
-from typing import NamedTuple
-
 from kilocam.bitstream.errors import BitstreamError
 from kilocam.bitstream.pps import parse_pps
+from kilocam.bitstream.shapes import HeaderShapes
 from kilocam.bitstream.slices import parse_slice_header
 from kilocam.bitstream.sps import parse_sps
 
@@ -20,22 +19,8 @@ _KIND = {"1": _P, "010": _B, "011": _I, "00110": _P, "00111": _B, "0001000": _I}
 """Codes of slice_type 0, 1, 2, 5, 6, 7: the kinds that cameras send."""
 _IDR = 5
 _ESCAPE = b"\x00\x00\x03"
-_SHAPE_BYTES = 16
-_SHAPE_BITS = 8 * _SHAPE_BYTES
 _SHAPES = 4
 """Shapes kept; an encoder has one or two, which differ in the number of reference pictures."""
-
-
-class _Shape(NamedTuple):
-    """Where the quantiser stands in the first 16 bytes of a slice that look like this."""
-
-    mask: int
-    """All bits before the quantiser but the values of fixed width."""
-    pattern: int
-    width: int
-    """Bits from the quantiser on."""
-    rest: int
-    """Mask of those."""
 
 
 class QpReader:
@@ -53,7 +38,7 @@ class QpReader:
     def __init__(self, sps: bytes, pps: bytes) -> None:
         self._plain = False
         self._sps = self._pps = None
-        self._shapes: list[_Shape] = []
+        self._shapes = HeaderShapes(_SHAPES)
         try:
             sequence, picture = parse_sps(sps), parse_pps(pps)
         except BitstreamError:
@@ -84,9 +69,10 @@ class QpReader:
     def qp(self, head: bytes) -> int | None:
         """The quantiser of a slice of which `head` is the first 40 bytes or more, or None."""
         if self._plain:
-            qp = self._known(head)
-            if qp is None:
-                qp = self._usual(head)
+            code = self._shapes.code(head)
+            if code is not None:
+                return self._quantiser(code)
+            qp = self._usual(head)
             if qp is not None:
                 return qp
         if self._sps is None or self._pps is None:
@@ -95,31 +81,6 @@ class QpReader:
             return parse_slice_header(head, self._sps, self._pps).qp
         except BitstreamError:
             return None
-
-    def _known(self, head: bytes) -> int | None:
-        """The quantiser of a header of a known shape."""
-        start = head[:_SHAPE_BYTES]
-        bits = int.from_bytes(start, "big")
-        for mask, pattern, width, rest in self._shapes:
-            if bits & mask == pattern:
-                if _ESCAPE in start:
-                    return None
-                bits &= rest
-                after = 2 * bits.bit_length() - width - 1  # bits behind the Exp-Golomb code
-                return self._quantiser((bits >> after) - 1) if after >= 0 else None
-        return None
-
-    def _learn(self, head: bytes, frame_num: int, lsb: int, end: int) -> None:
-        """Remember a shape: where its values of fixed width begin, and its quantiser, in bits."""
-        if end > _SHAPE_BITS or len(head) < _SHAPE_BYTES:
-            return
-        width = _SHAPE_BITS - end
-        rest = (1 << width) - 1
-        mask = (1 << _SHAPE_BITS) - 1 - rest
-        for at, bits in ((frame_num, self._fixed), (lsb, self._lsb_bits)):
-            mask &= ~(((1 << bits) - 1) << (_SHAPE_BITS - at - bits))
-        pattern = int.from_bytes(head[:_SHAPE_BYTES], "big") & mask
-        self._shapes = [_Shape(mask, pattern, width, rest), *self._shapes[: _SHAPES - 1]]
 
     def _quantiser(self, code: int) -> int:
         return self._init_qp + ((code + 1) >> 1 if code & 1 else -(code >> 1))
@@ -174,7 +135,8 @@ class QpReader:
         except (ValueError, IndexError, KeyError):
             return None
         if not escaped:
-            self._learn(head, frame_num - 1, lsb - 1, pos - 1)
+            values = ((frame_num - 1, self._fixed), (lsb - 1, self._lsb_bits))
+            self._shapes.learn(head, pos - 1, values)
         return self._quantiser(code)
 
     def _references(self, bits: str, pos: int, kind: int) -> int:

@@ -20,7 +20,7 @@ from kilocam.bus.errors import (
     Unreadable,
 )
 from kilocam.bus.leases import Asked, Granted, LeaseChange, LeaseSet, Revoked
-from kilocam.bus.reader import Delivered, Position
+from kilocam.bus.reader import Delivered, Position, Unread
 from kilocam.bus.streams import DEAD, GOPS, INSIGHTS
 from kilocam.bus.work import Job
 
@@ -51,5 +51,6 @@ __all__ = [
     "Revoked",
     "Schema",
     "Synced",
+    "Unread",
     "Unreadable",
 ]

@@ -16,7 +16,15 @@ from kilocam.bus.dead import DeadLetters
 from kilocam.bus.errors import BusBusy, BusUnavailable
 from kilocam.bus.leases import LeaseSet, Mark
 from kilocam.bus.publisher import ID_HEADER, Publisher
-from kilocam.bus.reader import Delivered, First, Position, Reader, read_values
+from kilocam.bus.reader import (
+    Delivered,
+    First,
+    Position,
+    Reader,
+    Unread,
+    read_values,
+    unread,
+)
 from kilocam.bus.streams import GOPS, STREAMS, StreamSpec, bucket_stream, ensure_stream
 from kilocam.bus.tasks import Edge
 from kilocam.bus.work import Job, WorkOptions, work
@@ -189,6 +197,16 @@ class Bus:
     ) -> AsyncGenerator[Delivered, None]:
         """References of one partition's cameras, in order."""
         return self.read(GOPS, f"gops.{partition}.>", after=after)
+
+    async def unread_of_partition(
+        self, partition: int, *, after: Position | None = None
+    ) -> Unread | None:
+        """References of one partition's cameras that lie behind a position; None: none do.
+
+        Raises:
+            BusUnavailable: not now.
+        """
+        return await unread(self._connection, GOPS, f"gops.{partition}.>", after)
 
     def work(
         self,

@@ -9,6 +9,7 @@ from enum import Enum
 
 from nats.aio.msg import Msg
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
+from nats.js.errors import NotFoundError
 from nats.js.manager import JetStreamManager
 
 from kilocam.bus.codec import SCHEMA_HEADER, Codec
@@ -19,6 +20,7 @@ from kilocam.bus.pull import make_consumer, microseconds, pull
 
 _AGAIN_S = 0.5
 _FORGOTTEN_AFTER_S = 30.0
+_UNREAD_S = 5.0
 
 _log = logging.getLogger(__name__)
 
@@ -154,6 +156,40 @@ class Reader:
     def _policy(self) -> DeliverPolicy:
         last_only = self._first is First.LAST_OF_EACH
         return DeliverPolicy.LAST_PER_SUBJECT if last_only else DeliverPolicy.ALL
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """What of a subject lies behind a position."""
+
+    since_us: int
+    """When the oldest of it was published."""
+    upto: Position
+    """Where the newest of it is."""
+
+
+async def unread(
+    connection: Connection, stream: str, subject: str, after: Position | None
+) -> Unread | None:
+    """What a reader that goes on `after` a position has before it; None: nothing.
+
+    Raises:
+        BusUnavailable: not now.
+    """
+    session = await connection.wait(_UNREAD_S)
+    manager = JetStreamManager(session.client)
+    with unavailable(connection.target.shown):
+        info = await manager.stream_info(stream)
+        epoch = microseconds(info.created) if info.created else 0
+        begin = after.sequence + 1 if after is not None and after.epoch == epoch else 1
+        try:
+            oldest = await manager.get_msg(stream, seq=begin, subject=subject, next=True)
+            newest = await manager.get_last_msg(stream, subject)
+        except NotFoundError:
+            return None
+    if oldest.time is None or newest.seq is None:
+        return None
+    return Unread(microseconds(oldest.time), Position(epoch, newest.seq))
 
 
 async def read_values(

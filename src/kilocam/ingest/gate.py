@@ -5,41 +5,15 @@ where size alone is blind (measured: docs/design/analyse.md). The quantiser stan
 bytes of a slice, so nothing is decoded; a few P-frames per GOP are enough.
 """
 
-from typing import Protocol
-
 from kilocam.bitstream import QpReader
+from kilocam.ingest.sampling import BEGIN, KEY, OTHER, UNDECIDED, Passing, Sampler
 
-UNDECIDED, OTHER, KEY, BEGIN = range(4)
-SAMPLES_PER_GOP = 4
 HEAD_BYTES = 40
 
-_WEIGHT: list[float] = [2.0 ** (qp / 6) for qp in range(88)]  # 51, more at deep bit depths
 _SLICE, _IDR, _SPS, _PPS, _STAP_A, _FU_A = 1, 5, 7, 8, 24, 28
 
 
-class PacketGate(Protocol):
-    """What the scanner asks about the packets of one track, whatever its codec."""
-
-    pending: bool
-    """A sampled frame waits for its size."""
-    skip: int
-    """So many P-frames of H.264 are passed over before the next is sampled."""
-
-    def weigh(self, size: int) -> float:
-        """Complexity of the sampled frame, which turned out to have `size` bytes."""
-        ...
-
-    def look(self, data: bytes, body: int, end: int) -> int:
-        """What the RTP payload `data[body:end]` says of its access unit.
-
-        Returns:
-            KEY or OTHER when its first slice is there; BEGIN when parameter sets announce a key
-            frame whose slices are yet to come; else UNDECIDED.
-        """
-        ...
-
-
-class Gate:
+class Gate(Sampler):
     """Looks at the first packets of each access unit of one H.264 track.
 
     Args:
@@ -47,27 +21,21 @@ class Gate:
         pps: picture parameter set, likewise.
     """
 
-    __slots__ = ("_pps", "_qp", "_reader", "_sampled", "_sets", "_sps", "_stride",
-                 "pending", "skip")  # fmt: skip
+    __slots__ = ("_pps", "_sets", "_sps")
+
+    passing = Passing(
+        slices=frozenset(head for head in range(256) if head & 31 == _SLICE),
+        fragments=frozenset(head for head in range(256) if head & 31 == _FU_A),
+        header=1,
+        parts=frozenset(head for head in range(256) if head & 31 == _SLICE),
+    )
 
     def __init__(self, sps: bytes = b"", pps: bytes = b"") -> None:
+        super().__init__()
         self._sps, self._pps = sps, pps
         self._sets = b""
         """The aggregate that announced the last key frame: cameras repeat it with each."""
-        self._reader: QpReader | None = None
-        self._sampled = 0
-        self._stride = 4
-        self._qp = 0
-        self.pending = False
-        """A sampled P-frame waits for its size."""
-        self.skip = self._stride - 1
-        """So many P-frames are passed over before the next is sampled; the scanner counts down."""
         self._renew()
-
-    def weigh(self, size: int) -> float:
-        """Complexity of the sampled frame, which turned out to have `size` bytes."""
-        self.pending = False
-        return size * _WEIGHT[self._qp]
 
     def look(self, data: bytes, body: int, end: int, *, packed: bool = False) -> int:
         """See `PacketGate`.
@@ -137,26 +105,6 @@ class Gate:
     def _renew(self) -> None:
         self._sets = b""
         self._reader = QpReader(self._sps, self._pps) if self._sps and self._pps else None
-
-    def _key(self) -> int:
-        frames = self._sampled * self._stride + self._stride - 1 - self.skip
-        if frames:
-            self._stride = max(1, frames // SAMPLES_PER_GOP)
-            self._sampled, self.skip = 0, self._stride - 1
-        return KEY
-
-    def _slice(self, head: bytes) -> int:
-        if self.skip:
-            self.skip -= 1
-            return OTHER
-        self._sampled += 1
-        self.skip = self._stride - 1
-        if self._reader is not None:
-            qp = self._reader.qp(head)
-            if qp is not None and 0 <= qp < len(_WEIGHT):
-                self._qp = qp
-                self.pending = True
-        return OTHER
 
 
 def _stronger(one: int, other: int) -> int:

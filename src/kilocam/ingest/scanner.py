@@ -2,8 +2,8 @@
 
 30,000 packets a second pass here for 1000 cameras, so the loop over clean data is inlined: framing
 (RFC 2326 section 10.12), RTP header (RFC 3550 section 5.1), access unit starts, H.264 key frames
-(RFC 6184 section 5.4), and the quantiser of a few P-frames for the gate; a track of H.265 asks its
-gate about each access unit. Whatever is not a clean frame (an RTSP message, garbage, an unknown
+(RFC 6184 section 5.4) and those of H.265 (RFC 7798 section 4.4), and the quantiser of a few frames
+between them for the gate. Whatever is not a clean frame (an RTSP message, garbage, an unknown
 channel) goes through `rtsp.resync`.
 """
 
@@ -11,7 +11,7 @@ import struct
 from typing import NamedTuple
 
 from kilocam.core import PieceFlag
-from kilocam.ingest.gate import BEGIN, OTHER, UNDECIDED, PacketGate
+from kilocam.ingest.sampling import BEGIN, OTHER, UNDECIDED, PacketGate, Passing
 from kilocam.rtsp import resync
 
 _HEAD = struct.Struct(">HHBBHI").unpack_from
@@ -22,6 +22,7 @@ _MASK = 0xFFFFFFFF
 _HALF = 0x80000000
 
 _NEED_MORE, _FULL, _OTHER = range(3)
+_NO_GATE = Passing(frozenset(), frozenset(), 1, frozenset())
 _SEEN, _LOOK, _LOOK_ON = range(3)  # the access unit's slice; for it; for it, key frame known
 
 
@@ -52,8 +53,8 @@ class PieceScanner:
         reference: interleaved channel of the reference track's RTP.
         channels: every channel the session set up.
         clock_rate: of the reference track, Hz.
-        gate: knows key frames of H.264 and H.265, and measures the complexity of H.264; None for
-            other codecs.
+        gate: knows key frames of H.264 or H.265 and weighs some of the others; None for other
+            codecs.
         max_piece_s: a piece spans at most this much media time.
         jump_s: media time that moves by more than this between two frames is a discontinuity.
     """
@@ -132,6 +133,7 @@ class PieceScanner:
         expected, last_ts, marker = self._expected, self._last_ts, self._marker
         looking, limit, au_bytes = self._looking, self._limit, self._au_bytes
         jump, back = self._jump, self._back
+        slices, fragments, header, parts = gate.passing if gate is not None else _NO_GATE
         packets = frames = sampled = 0
         complexity = 0.0
         first_ts = key_ts = key_offset = -1
@@ -169,10 +171,12 @@ class PieceScanner:
                 if looking and gate is not None:
                     # 12 bytes of RTP header unless it has contributors or an extension
                     body = pos + 16 if b0 == 0x80 else pos + _header_end(data, pos, b0)
-                    # A header that lies about its length, or no payload, tells nothing: kind 0.
-                    kind = data[body] & 31 if body + 1 < following else 0
-                    if gate.skip and (kind == 1 or (kind == 28 and data[body + 1] & 31 == 1)):
-                        gate.skip -= 1  # a P-frame that is not sampled: the usual case, inlined
+                    # A header that lies about its length, or no payload, tells nothing.
+                    kind = data[body] if body + header < following else -1
+                    if gate.skip and (
+                        kind in slices or (kind in fragments and data[body + header] in parts)
+                    ):
+                        gate.skip -= 1  # a frame that is not sampled: the usual case, inlined
                         looking = _SEEN
                     else:
                         verdict = gate.look(data, body, following)

@@ -13,8 +13,9 @@ from collections.abc import Callable
 from kilocam.core import Gap, GapCause, Piece, PieceFlag, Session, Track
 from kilocam.ingest.connect import Connected
 from kilocam.ingest.errors import ConnectFailed
-from kilocam.ingest.gate import Gate, PacketGate
+from kilocam.ingest.gate import Gate
 from kilocam.ingest.gate_h265 import H265Gate
+from kilocam.ingest.sampling import PacketGate
 from kilocam.ingest.scanner import Cut, PieceScanner
 from kilocam.ingest.sink import PieceSink
 from kilocam.ingest.stream_clock import ArrivalClock, StreamClock

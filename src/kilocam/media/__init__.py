@@ -54,7 +54,7 @@ from kilocam.media.samples import (
     mime_type,
 )
 from kilocam.media.sound import SOUND_RATE, HeardSound, SoundDecoder, Waveform, decode_sound
-from kilocam.media.transcode import VideoEncoding
+from kilocam.media.transcode import H265Encoding, VideoEncoding
 
 __all__ = [
     "SOUND_RATE",
@@ -65,6 +65,7 @@ __all__ = [
     "FileTrack",
     "Format",
     "G711Format",
+    "H265Encoding",
     "H265Format",
     "HeardSound",
     "KeyFrameDecoder",

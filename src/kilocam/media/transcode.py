@@ -1,9 +1,10 @@
-"""Owns: turning pictures and sound of any codec into the H.264 and AAC that a camera would send."""
+"""Owns: turning pictures and sound of any codec into the H.264 (H.265) and AAC of a camera."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil
+from typing import Literal
 
 from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
@@ -34,6 +35,59 @@ class VideoEncoding:
         if self.strict_cbr and self.bitrate_kbps is None:
             raise ConfigError("video encoding: strict_cbr needs bitrate_kbps; give both")
 
+    @property
+    def encoder(self) -> Literal["libx264", "libx265"]:
+        """FFmpeg's name of it."""
+        return "libx264"
+
+    def options(self, fps: Fraction) -> dict[str, str]:
+        """What the encoder is told."""
+        interval = str(self._key_interval(fps))
+        options = {
+            "preset": "veryfast",
+            "threads": "2",
+            "g": interval,
+            "keyint_min": interval,
+            "sc_threshold": "0",
+            "bf": str(self.b_frames),
+        }
+        if self.bitrate_kbps is not None:
+            rate = self.bitrate_kbps * 1000
+            peak, buffer = (rate, rate) if self.strict_cbr else (2 * rate, 2 * rate)
+            options |= {"b": str(rate), "maxrate": str(peak), "bufsize": str(buffer)}
+        if self.strict_cbr:
+            options["nal-hrd"] = "cbr"
+        return options
+
+    def _key_interval(self, fps: Fraction) -> int:
+        return max(1, round(self.key_interval_s * float(fps)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class H265Encoding(VideoEncoding):
+    """How pictures become H.265.
+
+    At least 64 pixels on a side: of smaller ones x265 spoils the heap.
+    """
+
+    @property
+    def encoder(self) -> Literal["libx264", "libx265"]:
+        """FFmpeg's name of it."""
+        return "libx265"
+
+    def options(self, fps: Fraction) -> dict[str, str]:
+        """What the encoder is told, mostly in words of its own."""
+        interval = self._key_interval(fps)
+        said = {"keyint": interval, "min-keyint": interval, "scenecut": 0, "open-gop": 0,
+                "bframes": self.b_frames, "pools": 2, "frame-threads": 1}  # fmt: skip
+        if self.bitrate_kbps is not None:
+            peak = self.bitrate_kbps if self.strict_cbr else 2 * self.bitrate_kbps
+            said |= {"bitrate": self.bitrate_kbps, "vbv-maxrate": peak, "vbv-bufsize": peak}
+        if self.strict_cbr:
+            said |= {"strict-cbr": 1}
+        params = [f"{name}={value}" for name, value in said.items()]
+        return {"preset": "veryfast", "x265-params": ":".join(["log-level=none", *params])}
+
 
 class VideoWriter:
     """Encodes pictures at a constant frame rate."""
@@ -44,7 +98,7 @@ class VideoWriter:
         self._encoding = encoding
         self._written = 0
         self._stream: VideoStream = out.add_stream(
-            "libx264", rate=fps, options=_x264(encoding, fps)
+            encoding.encoder, rate=fps, options=encoding.options(fps)
         )
         self._stream.pix_fmt = "yuv420p"
         self._stream.thread_type = "FRAME"  # else each thread makes a slice of its own
@@ -53,7 +107,7 @@ class VideoWriter:
     def write(self, frame: VideoFrame) -> None:
         """Encode the next picture, scaled to the encoding's size (else to the first one's)."""
         if not self._sized:
-            # H.264 with 4:2:0 has even sides only.
+            # Pictures of 4:2:0 have even sides only.
             self._stream.width = (self._encoding.width or frame.width) // 2 * 2
             self._stream.height = (self._encoding.height or frame.height) // 2 * 2
             self._sized = True
@@ -67,25 +121,6 @@ class VideoWriter:
         """Write what the encoder still holds."""
         if self._written:
             self._out.mux(self._stream.encode(None))
-
-
-def _x264(encoding: VideoEncoding, fps: Fraction) -> dict[str, str]:
-    interval = str(max(1, round(encoding.key_interval_s * float(fps))))
-    options = {
-        "preset": "veryfast",
-        "threads": "2",
-        "g": interval,
-        "keyint_min": interval,
-        "sc_threshold": "0",
-        "bf": str(encoding.b_frames),
-    }
-    if encoding.bitrate_kbps is not None:
-        rate = encoding.bitrate_kbps * 1000
-        peak, buffer = (rate, rate) if encoding.strict_cbr else (2 * rate, 2 * rate)
-        options |= {"b": str(rate), "maxrate": str(peak), "bufsize": str(buffer)}
-    if encoding.strict_cbr:
-        options["nal-hrd"] = "cbr"
-    return options
 
 
 def add_aac(out: OutputContainer, rate: int, layout: str) -> AudioStream:

@@ -1,9 +1,12 @@
 """The cascade on real footage with the real model."""
 
 import dataclasses
+from pathlib import Path
 
+import numpy as np
 import pytest
-from tests.fakes.stored_footage import T0, Recording
+from av import VideoFrame
+from tests.fakes.stored_footage import T0, Recording, encode, pictures_of, record
 
 from kilocam.analyse.detector import Detector
 from kilocam.analyse.errors import FootageError
@@ -11,6 +14,7 @@ from kilocam.analyse.look import SPARE_US, Looker, LookOutcome, LookTask, Memory
 from kilocam.analyse.results import ObjectSeen, StageCount
 from kilocam.analyse.stored import StoredPictures
 from kilocam.core import Window
+from kilocam.media import Picture
 
 S = 1_000_000
 
@@ -186,3 +190,36 @@ def test_the_rest_of_a_window_that_is_not_remembered_is_left_out(
     outcome = looker.look(_task(busy, 2, Memory(), before=True))
     assert outcome.before is None
     assert outcome.found
+
+
+@pytest.fixture(scope="module")
+def far_away(street: Path) -> Recording:
+    """A wall of 1280x720 for 2 s, then people before it who are a sixteenth of its height."""
+    wall: Picture = np.full((720, 1280, 3), 110, np.uint8)
+    shown = [wall] * 20
+    for each in pictures_of(street, 540, 20):
+        shown.append(wall.copy())
+        shown[-1][340:556, 700:988] = each.reformat(288, 216).to_ndarray(format="rgb24")
+    frames = [VideoFrame.from_ndarray(each, format="rgb24") for each in shown]
+    return record("far-away", encode(frames, size=(1280, 720)))
+
+
+def test_who_is_small_in_a_large_picture_is_seen_in_enlarged_parts(
+    looker: Looker, far_away: Recording
+) -> None:
+    memory = looker.look(_task(far_away, 0)).memory
+    task = _task(far_away, 2, memory, whole=True)
+    parts, whole = looker.look(task), looker.look(dataclasses.replace(task, enlarge=False))
+    assert 4 <= parts.stages["tiles"].seen <= 8
+    assert parts.stages["whole"].seen == whole.stages["whole"].seen == 3
+    assert "tiles" not in whole.stages
+    few, many = (_people(each.findings.objects) for each in (whole, parts))
+    assert len(few) <= 2
+    assert len(many) >= 4
+
+
+def test_small_pictures_have_no_enlarged_parts(looker: Looker, busy: Recording) -> None:
+    first = looker.look(_task(busy, 0))
+    second = looker.look(_task(busy, 2, first.memory, whole=True))
+    assert second.changed
+    assert "tiles" not in second.stages

@@ -180,6 +180,28 @@ async def test_reader_goes_on_where_it_was_in_order_over_restarts(server: Server
     assert seen == list(range(11))
 
 
+async def test_what_lies_behind_a_position_is_told_with_its_age(server: Server) -> None:
+    async with connected(server.target) as bus:
+        assert await bus.unread_of_partition(3) is None
+        await bus.send("gops.4.t.c", Note(number=0), id="another partition's")
+        assert await bus.unread_of_partition(3) is None
+        for number in range(3):
+            await bus.send("gops.3.t.c", Note(number=number), id=str(number))
+        async with aclosing(bus.read_partition(3)) as notes:
+            first, second, third = [await anext(notes) for _ in range(3)]
+        unread = await bus.unread_of_partition(3)
+        assert unread is not None
+        assert unread.since_us == pytest.approx(first.published_us, abs=2)  # of nanoseconds
+        assert unread.upto == third.position
+        rest = await bus.unread_of_partition(3, after=first.position)
+        assert rest is not None
+        assert rest.since_us == pytest.approx(second.published_us, abs=2)
+        assert rest.upto == third.position
+        assert await bus.unread_of_partition(3, after=third.position) is None
+        # Of a stream that was made anew all lies behind.
+        assert await bus.unread_of_partition(3, after=Position(12345, 99)) == unread
+
+
 async def test_position_of_a_stream_made_anew_starts_at_its_start(server: Server) -> None:
     async with connected(server.target) as bus:
         await bus.send("gops.3.t.c", Note(number=1), id="1")

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
@@ -15,9 +16,10 @@ from kilocam.cli.bench.quality.gate import gate_section
 from kilocam.cli.bench.quality.hearing import SENTENCES, hearing_section
 from kilocam.cli.bench.quality.labels import read_labels
 from kilocam.cli.bench.quality.reading import SIGNS, reading_section
-from kilocam.cli.bench.quality.run import FILMS, LABELS, seeing_sections
+from kilocam.cli.bench.quality.run import FILMS, LABELS, large_sections, seeing_sections
 from kilocam.cli.bench.quality.scenes import Scene, Shown
 from kilocam.media import (
+    H265Encoding,
     PatternSpec,
     Picture,
     StillSpec,
@@ -47,6 +49,20 @@ def test_seeing_is_judged_on_the_labels_of_the_checkout() -> None:
         assert all(figure.name in table([section]) for figure in section.figures)
 
 
+def test_tiles_find_more_of_those_who_are_small_in_a_large_picture() -> None:
+    known = read_labels(LABELS / "campus.json")
+    first = replace(known.spans[0], pictures=known.spans[0].pictures[:7])
+    model = load_model(DETECTOR, models_directory())
+    some = large_sections(model, replace(known, spans=(first,)), cache_directory())
+    found = {each.name: {one.name: one for one in each.figures} for each in some}
+    name = "vtest.avi in a corner of 1920x1080, tuning, person: recall"
+    whole, tiled = (
+        found[f"detector, large picture {how}"] for how in ("by the whole", "with tiles")
+    )
+    assert whole[name].of == tiled[name].of == 27
+    assert whole[name].value + 0.2 < tiled[name].value
+
+
 def test_hearing_is_judged_by_the_words_that_were_said() -> None:
     model = load_model(LISTENER, models_directory())
     section = hearing_section(model, cache_directory() / "footage", SENTENCES[1:2])
@@ -72,10 +88,9 @@ def drawn_pictures() -> Iterator[Picture]:
     yield next(draw_still(still))  # its key frame closes the last window
 
 
-@pytest.fixture(scope="module")
-def scene() -> Scene:
+def drawn_scene(codec: type[VideoEncoding]) -> Scene:
     width, height = SIZE
-    encoding = VideoEncoding(width=width, height=height, fps=Fraction(FPS), key_interval_s=2)
+    encoding = codec(width=width, height=height, fps=Fraction(FPS), key_interval_s=2)
     video = encode_media("made up", drawn_pictures(), encoding=encoding).video
     assert video is not None
     shown = [Shown(part="", moving=False)] * QUIET + [Shown(part="all", moving=True)] * MOVING
@@ -84,8 +99,14 @@ def scene() -> Scene:
     )  # fmt: skip
 
 
-def test_the_gate_lets_through_what_moves_and_little_else(scene: Scene) -> None:
-    quiet, moving = gate_section([scene]).figures
+@pytest.fixture(scope="module")
+def scene() -> Scene:
+    return drawn_scene(VideoEncoding)
+
+
+@pytest.mark.parametrize("codec", [VideoEncoding, H265Encoding])
+def test_the_gate_lets_through_what_moves_and_little_else(codec: type[VideoEncoding]) -> None:
+    quiet, moving = gate_section([drawn_scene(codec)]).figures
     assert (quiet.of, moving.of) == (QUIET // 2, MOVING)
     assert quiet.value < 0.5
     assert moving.value == 0  # passed over

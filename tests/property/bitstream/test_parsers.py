@@ -13,6 +13,7 @@ from kilocam.bitstream import (
     BitReader,
     BitstreamError,
     BitWriter,
+    H265QpReader,
     QpReader,
     build_avc_config,
     build_h265_config,
@@ -23,7 +24,10 @@ from kilocam.bitstream import (
     parse_adts,
     parse_audio_config,
     parse_avc_config,
+    parse_h265_coding,
     parse_h265_config,
+    parse_h265_pps,
+    parse_h265_slice,
     parse_h265_sps,
     parse_pps,
     parse_slice_header,
@@ -41,6 +45,8 @@ SEEDS = [path.read_bytes() for path in sorted(CORPUS.iterdir())]
 # A real pair, 320x240 main profile with explicit weights, for the header parsers.
 SPS = (CORPUS / "weights.sps").read_bytes()
 PPS = (CORPUS / "weights.pps").read_bytes()
+SPS_265 = (CORPUS / "h265-slices.sps").read_bytes()
+PPS_265 = (CORPUS / "h265-slices.pps").read_bytes()
 
 nal_bodies = st.binary(min_size=1, max_size=60).map(escape)
 nals = st.tuples(st.integers(1, 23), nal_bodies).map(lambda t: bytes((0x60 | t[0],)) + t[1])
@@ -53,12 +59,17 @@ garbage = st.binary(max_size=200) | st.sampled_from(SEEDS).flatmap(
 PARSERS: list[Callable[[bytes], object]] = [
     parse_sps, parse_pps, slice_kind, parse_adts, split_adts,
     parse_audio_config, parse_avc_config, parse_h265_config, parse_h265_sps,
+    parse_h265_coding, parse_h265_pps,
     split_annex_b, split_avcc, unescape,
     opus_samples,
     lambda data: parse_slice_header(data, parse_sps(SPS), parse_pps(PPS)),
     lambda data: QpReader(SPS, PPS).qp(data),
     lambda data: QpReader(data, PPS).qp(data),
     lambda data: QpReader(SPS, data).qp(data),
+    lambda data: parse_h265_slice(data, parse_h265_coding(SPS_265), parse_h265_pps(PPS_265)),
+    lambda data: H265QpReader(SPS_265, PPS_265).qp(data),
+    lambda data: H265QpReader(data, PPS_265).qp(data),
+    lambda data: H265QpReader(SPS_265, data).qp(data),
     lambda data: is_key(split_annex_b(data), recovery_points=True),
     lambda data: build_avc_config(split_annex_b(data)),
     lambda data: build_h265_config(split_annex_b(data)),

@@ -23,7 +23,7 @@ from kilocam.analyse.results import (
 )
 from kilocam.analyse.scheduler import SchedulerOptions
 from kilocam.analyse.seams import Glance, Noted
-from kilocam.bus import Asked, BusUnavailable, Granted, LeaseChange, Position, Revoked
+from kilocam.bus import Asked, BusUnavailable, Granted, LeaseChange, Position, Revoked, Unread
 from kilocam.core import CameraKey, GopRef, SystemClock, Window, now_us
 
 pytestmark = pytest.mark.asyncio
@@ -45,6 +45,8 @@ class Queue:
         """A reader that is given up can end."""
         self.closable.set()
         self.start_us = now_us() - 60 * S
+        self.left: Unread | None = None
+        """What an outage left."""
 
     def offer(
         self,
@@ -75,6 +77,10 @@ class Queue:
 
     async def release(self, partition: int) -> None:
         self.released.append(partition)
+
+    async def unread(self, partition: int, after: Position | None) -> Unread | None:
+        del partition, after
+        return self.left
 
     async def read(
         self, partition: int, after: Position | None
@@ -118,6 +124,7 @@ class Crew:
         self.found = False
         self.walker = False
         """Somebody is seen in each window; the event's id is its start."""
+        self.stages = {"decode": StageCount(seen=1, passed=1, cost_us=2000)}
         self.error: Callable[[LookTask], Exception | None] = lambda _: None
         self.gate = asyncio.Event()
         self.gate.set()
@@ -127,20 +134,22 @@ class Crew:
         await self.gate.wait()
         if (error := self.error(task)) is not None:
             raise error
-        stages = {"decode": StageCount(seen=1, passed=1, cost_us=2000)}
         findings = Findings(
-            window=task.window, objects=self._seen(task.window), changed=None, stages=stages
+            window=task.window, objects=self._seen(task.window), changed=None, stages=self.stages
         )
         before = None
         if task.before is not None:
             before = Findings(
-                window=task.before, objects=self._seen(task.before), changed=None, stages=stages
+                window=task.before,
+                objects=self._seen(task.before),
+                changed=None,
+                stages=self.stages,
             )
         return LookOutcome(
             before=before,
             findings=findings,
             memory=Memory(tracker=b"seen", last=findings),
-            stages=stages,
+            stages=self.stages,
             changed=self.found,
             found=self.found,
         )
@@ -245,7 +254,7 @@ class Beside:
 class Stage:
     """An analyst and everything around it."""
 
-    def __init__(self, keeper: KeeperOptions) -> None:
+    def __init__(self, keeper: KeeperOptions, behind_after_s: float = 0.0) -> None:
         self.queue, self.shelf, self.crew, self.book = Queue(), Shelf(), Crew(), Book()
         self.beside = Beside()
         options = AnalystOptions(
@@ -253,6 +262,7 @@ class Stage:
             late_key_s=(0.001, 0.001, 0.001),
             again_s=(0.001,),
             keeper=keeper,
+            behind_after_s=behind_after_s,
             drain_s=0.5,
         )
         self.analyst = Analyst(
@@ -278,8 +288,10 @@ AT_ONCE = KeeperOptions(note_every_s=0.005, settle_every_s=0.005, aside_s=0.005)
 
 
 @asynccontextmanager
-async def _running(keeper: KeeperOptions = AT_ONCE) -> AsyncIterator[Stage]:
-    stage = Stage(keeper)
+async def _running(
+    keeper: KeeperOptions = AT_ONCE, behind_after_s: float = 0.0
+) -> AsyncIterator[Stage]:
+    stage = Stage(keeper, behind_after_s)
     task = asyncio.create_task(stage.analyst.run())
     yield stage
     task.cancel()
@@ -482,6 +494,17 @@ async def test_a_key_frame_too_far_back_is_skipped_without_reading_anything() ->
         await stage.until(lambda: stage.book.positions == {HOME: Position(1, 1)})
         assert stage.book.skipped == {("gate", start): SkipReason.UNREADABLE}
         assert stage.shelf.asked == []
+
+
+async def test_parts_of_pictures_are_enlarged_while_there_is_time_for_that() -> None:
+    async with _running() as stage:
+        stage.grant()
+        stage.crew.stages = {"tiles": StageCount(seen=2, cost_us=3 * S)}
+        for _ in range(3):
+            stage.queue.offer()
+            await stage.until(lambda: len(stage.book.written) == len(stage.queue.offered))
+        assert [task.enlarge for task in stage.crew.tasks] == [True, True, False]
+        assert all(task.spare for task in stage.crew.tasks)
 
 
 async def test_a_partition_that_is_asked_for_is_finished_kept_and_given_back() -> None:
@@ -782,3 +805,30 @@ async def test_a_model_that_vanished_ends_the_service_with_its_line() -> None:
     with pytest.raises(ExceptionGroup) as caught:
         await asyncio.wait_for(stage.analyst.run(), 5)
     assert caught.group_contains(ModelError, match="it is gone")
+
+
+async def test_what_an_outage_left_is_read_beside_what_comes_and_holds_the_checkpoint() -> None:
+    async with _running(behind_after_s=0.2) as stage:
+        left = [stage.queue.offer() for _ in range(5)]
+        stage.queue.left = Unread(stage.queue.start_us, Position(1, 5))
+        live = stage.queue.offer(second=58)
+        stage.grant()
+        await stage.until(lambda: stage.book.starts == [live])
+        assert stage.book.positions == {}  # a restart would read again what was left
+
+        newer = stage.queue.offer(second=60)
+        await stage.until(lambda: stage.book.positions.get(HOME) == Position(1, 7))
+        settled = {*stage.book.starts, *(start for _, start in stage.book.skipped)}
+        assert settled == {*left, live, newer}
+        counts = stage.analyst.counts()[GATE]
+        assert (counts.offered, counts.pending) == (7, 0)
+
+
+async def test_what_waits_in_the_queue_for_a_moment_is_read_in_order() -> None:
+    async with _running(behind_after_s=60) as stage:
+        stage.crew.found = True
+        starts = [stage.queue.offer() for _ in range(3)]
+        stage.queue.left = Unread(now_us() - S, Position(1, 3))
+        stage.grant()
+        await stage.until(lambda: stage.book.positions.get(HOME) == Position(1, 3))
+        assert {*stage.book.starts, *(start for _, start in stage.book.skipped)} == {*starts}

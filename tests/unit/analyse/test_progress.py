@@ -42,6 +42,37 @@ def test_a_position_is_settled_with_the_last_of_its_windows() -> None:
     assert progress.news() == _at(9)
 
 
+def test_what_comes_is_not_settled_before_what_lies_behind() -> None:
+    progress = Progress(_at(5))
+    progress.split(_at(20))
+    progress.read(_at(23))
+    progress.settle(_at(23))
+    assert progress.news() is None
+    progress.read(_at(7))
+    progress.read(_at(18))
+    progress.settle(_at(18))
+    assert progress.news() == _at(6)
+    progress.settle(_at(7))
+    assert progress.news() == _at(18)  # more may lie behind
+
+    progress.read(_at(20))
+    progress.read_up()
+    assert progress.news() == _at(18)
+    progress.read(_at(25))
+    progress.settle(_at(20))
+    assert progress.news() == _at(23)
+    progress.settle(_at(25))
+    assert progress.news() == _at(25)
+
+
+def test_where_nothing_lies_behind_any_more_what_came_is_settled() -> None:
+    progress = Progress(None)
+    progress.split(_at(20))
+    assert progress.news() is None
+    progress.read_up()
+    assert progress.news() == _at(20)
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.integers(1, 5), min_size=1, max_size=30))
 def test_no_open_window_is_ever_behind_the_position(steps: list[int]) -> None:

@@ -1,4 +1,5 @@
 import itertools
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
@@ -720,3 +721,50 @@ def test_what_is_missed_for_want_of_time_moves_no_target() -> None:
     pressed = desk.scheduler.gate_level
     assert pressed > LEAST_LEVEL
     assert _watched(desk, moved=True) == pressed
+
+
+def _known(desk_of: str) -> Desk:
+    return Desk(learnt={_key(desk_of): Learnt(levels=(4.5, 4.6, 4.7, 4.8, 4.9))})
+
+
+def test_of_windows_told_late_only_what_stood_out_is_caught_up() -> None:
+    desk = _known("yard")
+    desk.now = 100.0
+    desk.offer("yard", 98, complexity=90)
+    desk.drain()
+    # What is told with a window is about the packets of the one before it.
+    for start in range(10, 60, 2):
+        desk.offer("yard", start, complexity=500 if start == 30 else 90)
+    assert desk.drain() == [58, 30, 28]
+    skipped = desk.skipped()
+    assert {reason for _, reason in skipped} == {SkipReason.QUIET}
+    assert len(skipped) == 22
+
+
+def test_windows_told_late_end_where_the_next_begins_in_whatever_order() -> None:
+    desk = Desk()
+    desk.now = 100.0
+    desk.offer("yard", 99)
+    desk.drain()
+    for start in (10.0, 11.5, 12.5, 9.0):
+        desk.offer("yard", start)
+    looks = []
+    while (look := desk.take()) is not None:
+        desk.settle(look)
+        looks.append(((look.target.start_us - T0) / S, (look.target.end_us - T0) / S))
+    assert sorted(looks) == [(9.0, 10.0), (10.0, 11.5), (11.5, 12.5), (12.5, 14.5)]
+
+
+def test_what_is_told_late_does_not_say_what_is_quiet() -> None:
+    desk = _known("yard")
+    desk.now = 100.0
+    desk.offer("yard", 98, complexity=90)
+    desk.drain()
+    for start in range(10, 40, 2):
+        desk.offer("yard", start, complexity=95)
+    desk.now = 106.0
+    desk.offer("yard", 106, complexity=90)
+    desk.drain()
+    levels = desk.scheduler.learnt()[_key("yard")].levels
+    assert math.log(90) in levels
+    assert math.log(95) not in levels

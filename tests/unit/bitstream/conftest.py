@@ -18,9 +18,11 @@ Headers = list[tuple[str, dict[str, int]]]
 FRAME_TICKS = 3600
 
 
-def _encode(frames: int, width: int, height: int, options: dict[str, str]) -> list[Packet]:
+def _encode(
+    encoder: str, frames: int, width: int, height: int, options: dict[str, str]
+) -> list[Packet]:
     profile = options.pop("profile", None)
-    codec = av.CodecContext.create("libx264", "w")
+    codec = av.CodecContext.create(encoder, "w")
     assert isinstance(codec, VideoCodecContext)
     codec.width, codec.height = width, height
     codec.pix_fmt = options.pop("pix_fmt", "yuv420p")
@@ -29,6 +31,9 @@ def _encode(frames: int, width: int, height: int, options: dict[str, str]) -> li
     if profile:
         codec.profile = profile
     given = {name.replace("_", "-"): value for name, value in options.items()}
+    if encoder == "libx265":
+        params = "log-level=none:pools=1:frame-threads=1"
+        given["x265-params"] = ":".join(filter(None, (params, given.get("x265-params"))))
     codec.options = {"preset": "veryfast", "threads": "1", **given}
     scene = np.random.default_rng(0).integers(0, 255, (height, width, 3), dtype=np.uint8)
     packets = []
@@ -43,13 +48,19 @@ def _encode(frames: int, width: int, height: int, options: dict[str, str]) -> li
 
 @pytest.fixture(scope="session")
 def encode() -> Callable[..., list[Packet]]:
-    """`encode(frames=, width=, height=, **x264_options)`; what was asked before is remembered."""
+    """`encode(encoder=, frames=, width=, height=, **options)`; what was asked is remembered."""
     done: dict[str, list[Packet]] = {}
 
-    def run(frames: int = 24, width: int = 322, height: int = 182, **options: str) -> list[Packet]:
-        key = repr((frames, width, height, sorted(options.items())))
+    def run(
+        encoder: str = "libx264",
+        frames: int = 24,
+        width: int = 322,
+        height: int = 182,
+        **options: str,
+    ) -> list[Packet]:
+        key = repr((encoder, frames, width, height, sorted(options.items())))
         if key not in done:
-            done[key] = _encode(frames, width, height, dict(options))
+            done[key] = _encode(encoder, frames, width, height, dict(options))
         return done[key]
 
     return run
@@ -59,16 +70,16 @@ _FIELD = re.compile(r"\d+ +([a-z_A-Z0-9]+)(?:\[\d+\])* +[01]+ = (-?\d+)")
 
 
 @pytest.fixture(scope="session")
-def trace() -> Callable[[bytes], Headers]:
-    """`trace(annex_b)`: name and fields of every header, read by FFmpeg."""
+def trace() -> Callable[..., Headers]:
+    """`trace(annex_b, form="h264")`: name and fields of every header, read by FFmpeg."""
 
-    def run(data: bytes) -> Headers:
+    def run(data: bytes, form: str = "h264") -> Headers:
         before = av.logging.get_level()
         av.logging.set_level(av.logging.INFO)
         try:
             with (
                 av.logging.Capture(local=True) as lines,
-                av.open(io.BytesIO(data), "r", format="h264") as source,
+                av.open(io.BytesIO(data), "r", format=form) as source,
             ):
                 stream = source.streams.video[0]
                 reader = BitStreamFilterContext("trace_headers", stream)

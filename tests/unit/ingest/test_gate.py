@@ -5,7 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.unit.ingest.wire import IDR, P
 
-from kilocam.ingest.gate import KEY, OTHER, UNDECIDED, Gate
+from kilocam.ingest.gate import Gate
+from kilocam.ingest.sampling import KEY, OTHER, UNDECIDED
 
 
 def aggregated(*nals: bytes) -> bytes:

@@ -1,12 +1,16 @@
 """What the gate of H.265 sees in packets, whatever a camera puts into them."""
 
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kilocam.core import Track
-from kilocam.ingest.gate import BEGIN, KEY, OTHER, UNDECIDED, Gate
+from kilocam.ingest.gate import Gate
 from kilocam.ingest.gate_h265 import H265Gate
+from kilocam.ingest.sampling import BEGIN, KEY, OTHER, UNDECIDED
 from kilocam.ingest.stream import gate_for
 
 VPS, SPS, PPS, SEI = b"\x40\1vps", b"\x42\1sps", b"\x44\1pps", b"\x4e\1sei"
@@ -85,3 +89,59 @@ def test_each_codec_has_its_gate(codec: str, fmtp: str, kind: type) -> None:
     track = Track(index=0, media="video", codec=codec, payload_type=96, clock_rate=90_000,
                   channels=0, rtp_channel=0, rtcp_channel=1, fmtp=fmtp)  # fmt: skip
     assert type(gate_for(track)) is kind
+
+
+def seed(name: str) -> bytes:
+    folder = Path(__file__).parents[2] / "fuzz" / "bitstream" / "corpus"
+    return (folder / f"h265-slices{name}").read_bytes()
+
+
+@pytest.mark.parametrize(
+    "packed",
+    [
+        lambda nal: nal,
+        lambda nal: fragment(1, 0x80)[:3] + nal[2:],
+        lambda nal: aggregated(SEI, nal),
+        lambda nal: b"\0\0\0\1" + nal,
+    ],
+    ids=["alone", "in parts", "together", "behind start codes"],
+)
+def test_every_fourth_frame_is_weighed_however_it_is_packed(
+    packed: Callable[[bytes], bytes],
+) -> None:
+    gate, weighed = H265Gate(), []
+    for payload in (aggregated(VPS, seed(".sps"), seed(".pps")), *[packed(seed("-p.slice"))] * 8):
+        gate.look(payload, 0, len(payload))
+        weighed.append(gate.weigh(100) if gate.pending else 0)
+    assert weighed[1:] == [0, 0, 0, pytest.approx(100 * 2 ** (33 / 6))] * 2
+
+
+def test_frames_passed_over_are_known_by_their_first_bytes() -> None:
+    slices, fragments, header, parts = H265Gate.passing
+    for kind in range(64):
+        assert (kind << 1 in slices) == (0 < kind < 10)
+        assert (fragment(kind, 0x80)[header] in parts) == (kind < 10)
+    assert fragments == {fragment(1, 0)[0]}
+
+
+def test_new_parameter_sets_count_and_old_ones_do_not() -> None:
+    gate = H265Gate()
+    sets, p = (seed(".sps"), seed(".pps")), seed("-p.slice")
+    gate.skip = 0
+    for payload in (*sets, p):
+        gate.look(payload, 0, len(payload))
+    assert gate.pending
+    gate.weigh(1)
+    changes = ((sets[0][:20], False), (sets[0], True), (sets[1][:3], False), (sets[1], True))
+    for payload, known in changes:
+        gate.look(payload, 0, len(payload))
+        gate.skip = 0
+        gate.look(p, 0, len(p))
+        assert gate.pending == known
+        gate.pending = False
+
+
+def test_reserved_kinds_of_slices_are_no_samples() -> None:
+    gate = H265Gate()
+    assert gate.look(b"\x1c\1\x80reserved", 0, 11) == OTHER
+    assert gate.skip == 3

@@ -11,7 +11,7 @@ from tests.fakes.sounds import Codec, film_with_sound
 from kilocam.core import ConfigError
 from kilocam.media.files import decode_pictures, encode_media, open_media
 from kilocam.media.pattern import PatternSpec, draw_pattern
-from kilocam.media.transcode import VideoEncoding
+from kilocam.media.transcode import H265Encoding, VideoEncoding
 
 SPEC = PatternSpec(width=96, height=64, fps=10, seconds=2, bitrate_kbps=64, key_interval_s=1)
 ENCODING = VideoEncoding(width=96, height=64, fps=Fraction(10), key_interval_s=1)
@@ -147,6 +147,19 @@ def test_a_file_can_be_given_another_size_rate_and_bit_rate(tmp_path: Path) -> N
     assert (media.video.width, media.video.height) == (48, 32)
     assert len(media.video.samples) == 10
     size = sum(len(unit) for sample in media.video.samples for unit in sample.units)
+    assert 8_000 < size < 13_000  # 40 kbit/s for 2 s, filled up
+
+
+def test_a_file_can_become_h265(tmp_path: Path) -> None:
+    path = write_file(tmp_path / "street.avi")
+    encoding = H265Encoding(
+        width=128, height=96, fps=Fraction(5), bitrate_kbps=40, strict_cbr=True, key_interval_s=1
+    )
+    video = open_media(path, encoding=encoding).video
+    assert video is not None
+    assert (video.codec, video.width, video.height) == ("h265", 128, 96)
+    assert [sample.key for sample in video.samples] == [True, *[False] * 4] * 2
+    size = sum(len(unit) for sample in video.samples for unit in sample.units)
     assert 8_000 < size < 13_000  # 40 kbit/s for 2 s, filled up
 
 

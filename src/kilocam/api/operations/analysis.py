@@ -14,7 +14,7 @@ from kilocam.fleet import Role
 from kilocam.insight import AUDIT, GATE, CameraCounts, Insight, StageSum, missed, stages
 
 _DAY_US = 86_400_000_000
-_STAGES = (GATE, "decode", "difference", "detector", "whole", AUDIT)
+_STAGES = (GATE, "decode", "difference", "detector", "whole", "tiles", AUDIT)
 """In the order in which a window goes through them."""
 
 

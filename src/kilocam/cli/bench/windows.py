@@ -2,10 +2,19 @@
 
 import math
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeAlias
 
 from kilocam.analyse import Footage
-from kilocam.bitstream import NalKind, QpReader, nal_kind
+from kilocam.bitstream import (
+    H265Kind,
+    H265QpReader,
+    NalKind,
+    QpReader,
+    h265_kind,
+    is_h265_picture,
+    nal_kind,
+)
 from kilocam.core import CameraKey, Piece, PieceFlag, Session, Track, Window
 from kilocam.media import FileTrack
 from kilocam.rtsp import frame, packetize_h264
@@ -14,6 +23,9 @@ _T0 = 1_700_000_000_000_000
 _HEAD_US = 600_000
 """Of a window's footage, read for a look at its key frame."""
 _MARKER = 0x80
+_IsSlice: TypeAlias = Callable[[bytes], bool]
+_Quantiser: TypeAlias = Callable[[bytes], int | None]
+"""Of a slice by its first bytes."""
 _TRACK = Track(
     index=0, media="video", codec="h264", payload_type=96, clock_rate=90_000, channels=0,
     rtp_channel=0, rtcp_channel=1, fmtp="",
@@ -96,7 +108,7 @@ class FilmWindows:
 
 
 def complexities(video: FileTrack, *, quantised: bool = True) -> list[float]:
-    """Mean size x 2^(QP/6) of every fourth P-frame of each GOP; 0 where there is none.
+    """Mean size x 2^(QP/6) of every fourth frame between the key frames; 0 where there is none.
 
     With `quantised` false the mean size alone, which is what this is better than.
     """
@@ -106,15 +118,26 @@ def complexities(video: FileTrack, *, quantised: bool = True) -> list[float]:
 
 def samples(video: FileTrack, *, quantised: bool = True) -> list[list[float]]:
     """What the means above are taken of."""
-    sets = {nal_kind(nal): nal for nal in video.parameter_sets}
-    reader = QpReader(sets[NalKind.SPS], sets[NalKind.PPS])
+    is_slice, quantiser = (_h264 if video.codec == "h264" else _h265)(video.parameter_sets)
     windows: list[list[float]] = []
     for sample in video.samples:
         if sample.key:
             windows.append([])
             continue
-        slices = [nal for nal in sample.units if nal_kind(nal) == NalKind.SLICE]
-        qp = reader.qp(slices[0][:40]) if slices else None
+        slices = [nal for nal in sample.units if is_slice(nal)]
+        qp = quantiser(slices[0][:64]) if slices else None
         if qp is not None:
             windows[-1].append(sum(map(len, slices)) * 2 ** (qp / 6 if quantised else 0))
     return [window[3::4] for window in windows]
+
+
+def _h264(sets: Iterable[bytes]) -> tuple[_IsSlice, _Quantiser]:
+    kinds = {nal_kind(nal): nal for nal in sets}
+    reader = QpReader(kinds[NalKind.SPS], kinds[NalKind.PPS])
+    return lambda nal: nal_kind(nal) == NalKind.SLICE, reader.qp
+
+
+def _h265(sets: Iterable[bytes]) -> tuple[_IsSlice, _Quantiser]:
+    kinds = {h265_kind(nal): nal for nal in sets}
+    reader = H265QpReader(kinds[H265Kind.SPS], kinds[H265Kind.PPS])
+    return lambda nal: is_h265_picture(h265_kind(nal)), reader.qp

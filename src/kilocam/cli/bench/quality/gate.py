@@ -14,29 +14,29 @@ TARGET_OBJECTS, TARGET_QUIET = 0.95, 0.15
 _SIZE = "by packet size alone"
 
 
-def gate_section(scenes: Iterable[Scene]) -> Section:
+def gate_section(scenes: Iterable[Scene], name: str = "gate") -> Section:
     """By scene: what share of moving windows is passed over, and of quiet ones let through."""
     figures: list[Figure] = []
     reached = total = 0
     for scene in scenes:
         passed = let_through(scene, complexities(scene.video))
         plain = let_through(scene, complexities(scene.video, quantised=False))
-        name = f"{scene.place}, {scene.sensor}"
+        where = f"{scene.place}, {scene.sensor}"
         quiet = _of(scene, passed, "")
         figures.append(
-            Figure(name=f"{name}: quiet windows let through", value=_share(quiet), of=len(quiet),
+            Figure(name=f"{where}: quiet windows let through", value=_share(quiet), of=len(quiet),
                    reference=_share(_of(scene, plain, "")), reference_is=_SIZE)
         )  # fmt: skip
         for part in dict.fromkeys(shown.part for shown in scene.shown if shown.moving):
             some = _of(scene, passed, part)
             figures.append(
-                Figure(name=f"{name}, {part}: passed over", value=1 - _share(some), of=len(some),
+                Figure(name=f"{where}, {part}: passed over", value=1 - _share(some), of=len(some),
                        reference=1 - _share(_of(scene, plain, part)), reference_is=_SIZE)
             )  # fmt: skip
             total += 1
             reached += _share(some) >= TARGET_OBJECTS and _share(quiet) <= TARGET_QUIET
     return Section(
-        name="gate",
+        name=name,
         model="kilocam.analyse.gate, rate complexity",
         figures=tuple(figures),
         notes=(

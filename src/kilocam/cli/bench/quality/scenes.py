@@ -119,7 +119,9 @@ SENSORS = (
 """Other noise than that of `bench/gate.py`, by which the gate was made."""
 
 
-def scenes(place: Place, labels: Labels, cache: Path) -> Iterator[Scene]:
+def scenes(
+    place: Place, labels: Labels, cache: Path, codec: type[VideoEncoding] = VideoEncoding
+) -> Iterator[Scene]:
     """The place through each sensor, encoded once per cache.
 
     Raises:
@@ -138,7 +140,7 @@ def scenes(place: Place, labels: Labels, cache: Path) -> Iterator[Scene]:
         shown += [Shown(part="", moving=False)] * QUIET_BETWEEN
     height, width = background.shape[:2]
     for sensor in SENSORS:
-        encoding = VideoEncoding(
+        encoding = codec(
             width=width, height=height, fps=Fraction(labels.fps, place.every),
             key_interval_s=WINDOW_S, bitrate_kbps=sensor.bitrate_kbps,
             strict_cbr=sensor.bitrate_kbps is not None,

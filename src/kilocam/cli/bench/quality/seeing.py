@@ -1,15 +1,16 @@
 """The detector and the tracker against labels: what is found, and who keeps their identity."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from kilocam.analyse.detector import FLOOR, KIND_OF, KINDS, THRESHOLD, Detector, iou
+from kilocam.analyse.difference import HEIGHT, WIDTH, Background, compare
 from kilocam.analyse.models import Model
+from kilocam.analyse.stored import StoredPicture
+from kilocam.analyse.tiles import joined, tiles, untiled
 from kilocam.analyse.tracker import Tracker
 from kilocam.cli.bench.quality.figures import Figure, Section
-from kilocam.cli.bench.quality.films import pictures
 from kilocam.cli.bench.quality.labels import LabelledPicture, Labels, Seen, Span
 from kilocam.cli.bench.quality.scores import (
     Found,
@@ -21,7 +22,9 @@ from kilocam.cli.bench.quality.scores import (
     tally,
 )
 from kilocam.core import CameraKey, Detection
+from kilocam.media import DecodedPicture
 
+_KEY_S = 2
 _WINDOW = 4
 """Labelled pictures in a window of 2 s, as a look at the whole of it takes them."""
 _KEPT_OVERLAP = 0.3
@@ -57,17 +60,27 @@ class Watched:
     pictures: Pictures
 
 
-def watch(labels: Labels, cache: Path, detector: Detector) -> list[Watched]:
-    """Run the detector over a film's labelled pictures, as looks run it."""
+def watch(
+    labels: Labels, shown: Iterable[DecodedPicture], detector: Detector, *, enlarge: bool = False
+) -> list[Watched]:
+    """Run the detector over a film's labelled pictures, as looks run it.
+
+    With `enlarge` over parts of them too, around what differs from a background that is learnt from
+    a picture every 2 s.
+    """
     wanted = {each.number for span in labels.spans for each in span.pictures}
     found: dict[int, Sequence[Detection]] = {}
-    aspect = 1.0
-    for number, picture in enumerate(pictures(labels.film, cache)):
+    aspect, background = 1.0, None
+    for number, each in enumerate(shown):
+        picture = StoredPicture(number * 1_000_000 // labels.fps, each)
+        if number % (_KEY_S * labels.fps) == 0:
+            background = compare(background, picture.grey(WIDTH, HEIGHT), picture.at_us)[1]
         if number in wanted:
-            width, height = picture.display_size
-            aspect = width / height
+            aspect = picture.width / picture.height
             pixels = picture.rgb(detector.width, detector.height)
-            found[number] = detector.detect(pixels, aspect, number * 1_000_000 // labels.fps)
+            found[number] = detector.detect(pixels, aspect, picture.at_us)
+            if enlarge:
+                found[number] = _enlarged(picture, background, detector, found[number])
         if number >= max(wanted):
             break
     return [
@@ -79,6 +92,21 @@ def watch(labels: Labels, cache: Path, detector: Detector) -> list[Watched]:
         )
         for span in labels.spans
     ]
+
+
+def _enlarged(
+    picture: StoredPicture,
+    background: Background | None,
+    detector: Detector,
+    found: Sequence[Detection],
+) -> Sequence[Detection]:
+    change, _ = compare(background, picture.grey(WIDTH, HEIGHT), picture.at_us)
+    parts: list[Detection] = []
+    if change.changed and change.cells is not None:
+        for pixels, tile in tiles(picture, change.cells, detector.width, detector.height):
+            aspect = picture.width * tile[2] / (picture.height * tile[3])
+            parts += untiled(detector.detect(pixels, aspect, picture.at_us), tile)
+    return joined([*found, *parts]) if parts else found
 
 
 def detector_section(model: Model, watched: Sequence[Watched]) -> Section:

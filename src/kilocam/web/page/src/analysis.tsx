@@ -9,6 +9,7 @@ const STAGES: Record<string, string> = {
   difference: "Difference from the background",
   detector: "Detector",
   whole: "Detector, rest of the window",
+  tiles: "Detector, enlarged parts",
   audit: "Audit of what the gate passed over",
 };
 
