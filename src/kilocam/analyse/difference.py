@@ -2,9 +2,13 @@
 
 A small grey picture is compared, cell by cell, with a slowly learnt mean and with the noise learnt
 around it. Brightness and contrast of the whole picture are fitted first, so that exposure, a cloud
-or a lamp far away change nothing. The model is a small value that travels with the camera.
+or a lamp far away change nothing. The model is a small value that travels with the camera. What
+differs is learnt slowly; where the detector then sees nothing in it (infra-red light, the place
+somebody has left) it is the scene, and learnt as fast as all else.
 """
 
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -66,12 +70,9 @@ def compare(background: Background | None, grey: Grey, at_us: int) -> tuple[Chan
     A picture older than the background is compared and teaches nothing. The first of a camera
     differs from nothing; the first of a new scene does in everything.
     """
-    now = grey.astype(np.float32)
     if background is None:
-        return NOTHING, _fresh(now, at_us)
-    mean = background.mean.astype(np.float32) / _FIXED
-    noise = background.noise.astype(np.float32) / _FIXED
-    fitted = _fit(mean, now)
+        return NOTHING, _fresh(grey.astype(np.float32), at_us)
+    now, fitted, noise = _lit(background, grey)
     off = np.abs(now - fitted)
     mask = _solid(off > np.maximum(SIGMAS * noise, LEAST_STEP))
     share = float(mask.mean())
@@ -86,6 +87,41 @@ def compare(background: Background | None, grey: Grey, at_us: int) -> tuple[Chan
     learnt = fitted + learn * (now - fitted)
     calmed = np.where(mask, noise, noise + learn * (off - noise))
     return change, _stored(learnt, calmed, at_us)
+
+
+def accept(
+    background: Background, grey: Grey, at_us: int, differs: Mask, objects: Iterable[Box]
+) -> Background:
+    """The next background if of what `differs` only `objects` are something.
+
+    The rest is the scene of now; it says nothing of its noise.
+    """
+    elapsed = at_us - background.at_us
+    if elapsed <= 0:
+        return background
+    now, fitted, noise = _lit(background, grey)
+    held = differs & _covered(objects)
+    slowly, soon = (np.float32(1 - np.exp(-elapsed / each)) for each in (ABSORB_US, LEARN_US))
+    learnt = fitted + np.where(held, slowly, soon) * (now - fitted)
+    calmed = np.where(differs, noise, noise + soon * (np.abs(now - fitted) - noise))
+    return _stored(learnt, calmed, at_us)
+
+
+def _lit(background: Background, grey: Grey) -> tuple[Cells, Cells, Cells]:
+    """A picture, the background in its light, the noise; as floats."""
+    now = grey.astype(np.float32)
+    mean = background.mean.astype(np.float32) / _FIXED
+    return now, _fit(mean, now), background.noise.astype(np.float32) / _FIXED
+
+
+def _covered(boxes: Iterable[Box]) -> Mask:
+    """Cells that lie under any box."""
+    covered = np.zeros((HEIGHT, WIDTH), dtype=np.bool_)
+    for x, y, w, h in boxes:
+        rows = slice(max(0, int(y * HEIGHT)), math.ceil((y + h) * HEIGHT))
+        columns = slice(max(0, int(x * WIDTH)), math.ceil((x + w) * WIDTH))
+        covered[rows, columns] = True
+    return covered
 
 
 def _fresh(now: Cells, at_us: int) -> Background:

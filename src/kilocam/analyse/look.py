@@ -18,7 +18,16 @@ from enum import Enum, auto
 from kilocam.analyse.colours import Pixels, colours_of, is_monochrome
 from kilocam.analyse.detector import THRESHOLD, Box
 from kilocam.analyse.detectors import ObjectDetector
-from kilocam.analyse.difference import HEIGHT, WIDTH, Background, Change, Grey, compare
+from kilocam.analyse.difference import (
+    HEIGHT,
+    WIDTH,
+    Background,
+    Change,
+    Grey,
+    Mask,
+    accept,
+    compare,
+)
 from kilocam.analyse.errors import FootageError
 from kilocam.analyse.pictures import Footage, Picture, PictureSource
 from kilocam.analyse.results import ObjectSeen, StageCount
@@ -220,8 +229,10 @@ class _Run:
         change = self._compare(picture)
         due = self._task.spare and picture.at_us - self._detected_us >= DETECT_EVERY_US
         if change.changed or due or self._task.audit:
-            self._detect(picture, "detector", change)
+            found = self._detect(picture, "detector", change)
             self._detected_us = max(self._detected_us, picture.at_us)
+            if change.cells is not None and change.changed:
+                self._accept(picture.at_us, change.cells, found)
         self.done_with_key = True
 
     def count(self, stage: str, begun_ns: int, *, seen: int, passed: int) -> None:
@@ -272,7 +283,14 @@ class _Run:
         self.count("difference", begun, seen=1, passed=int(change.changed))
         return change
 
-    def _detect(self, picture: Picture, stage: str, change: Change | None) -> None:
+    def _accept(self, at_us: int, differs: Mask, found: list[Detection]) -> None:
+        """What differs and is no object is the scene of now."""
+        background = self._task.memory.background
+        if background is not None and self._grey is not None:
+            objects = (each.box for each in found)
+            self._background = accept(background, self._grey, at_us, differs, objects)
+
+    def _detect(self, picture: Picture, stage: str, change: Change | None) -> list[Detection]:
         """Show a picture to the detector, and parts of it; `change` if it is known already."""
         parts = self._detect_parts(picture, change) if self._task.enlarge else []
         begun = self._stopwatch_ns()
@@ -283,6 +301,7 @@ class _Run:
             found = joined([*found, *parts])
         self.tracker.step(found, picture.at_us, aspect)
         self.count(stage, begun, seen=1, passed=int(_any_sure(found)))
+        return found
 
     def _detect_parts(self, picture: Picture, change: Change | None) -> list[Detection]:
         """What is in enlarged parts of a large picture around what changed."""

@@ -1,8 +1,19 @@
+from collections.abc import Iterable, Sequence
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from kilocam.analyse.difference import HEIGHT, WIDTH, Background, Change, Grey, compare
+from kilocam.analyse.detector import Box
+from kilocam.analyse.difference import (
+    HEIGHT,
+    WIDTH,
+    Background,
+    Change,
+    Grey,
+    accept,
+    compare,
+)
 
 S = 1_000_000
 RNG = np.random.default_rng(7)
@@ -98,3 +109,50 @@ def test_an_older_picture_teaches_nothing() -> None:
     change, after = compare(background, _shot(scene), background.at_us - 60 * S)
     assert change.changed
     assert after is background
+
+
+STANDS = (30 / WIDTH, 20 / HEIGHT, 8 / WIDTH, 14 / HEIGHT)
+"""Where somebody stands."""
+
+
+def _occupied() -> NDArray[np.float64]:
+    scene = _scene()
+    scene[20:34, 30:38] += 45
+    return scene
+
+
+def _watch(scenes: Iterable[NDArray[np.float64]], boxes: Sequence[Box] = ()) -> list[bool]:
+    """Whether each picture differs, two seconds apart; the detector sees only `boxes` in it."""
+    background: Background | None = None
+    differs = []
+    for number, scene in enumerate(scenes):
+        before, at_us, picture = background, number * 2 * S, _shot(scene)
+        change, background = compare(before, picture, at_us)
+        differs.append(change.changed)
+        if change.changed and change.cells is not None and before is not None:
+            background = accept(before, picture, at_us, change.cells, boxes)
+    return differs
+
+
+def test_the_place_that_somebody_left_is_the_scene_after_a_minute_or_so() -> None:
+    differs = _watch([*[_occupied()] * 30, *[_scene()] * 60])
+    assert all(differs[30:33])
+    assert not any(differs[70:])
+
+
+def test_what_the_detector_sees_stays_different_for_minutes() -> None:
+    scenes = [*[_scene()] * 30, *[_occupied()] * 45]
+    assert all(_watch(scenes, boxes=[STANDS])[30:])
+    assert not all(_watch(scenes)[30:])
+
+
+def test_one_missed_object_does_not_blind_its_place() -> None:
+    scenes = [*[_scene()] * 30, _occupied(), *[_scene()] * 3, _occupied()]
+    assert _watch(scenes)[-1]
+
+
+def test_an_older_picture_is_not_accepted() -> None:
+    background = _learnt()
+    differs = np.ones((HEIGHT, WIDTH), dtype=np.bool_)
+    before = background.at_us - 1
+    assert accept(background, _shot(_occupied()), before, differs, []) is background
