@@ -24,7 +24,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 import cv2
 import numpy as np
@@ -66,7 +66,8 @@ class Motion:
         """Look at the next picture, height x width."""
         height, width = grey.shape
         size = (MOTION_HEIGHT * width // height, MOTION_HEIGHT)
-        small = cv2.blur(cv2.resize(grey, size, interpolation=cv2.INTER_LINEAR), (3, 3))
+        reduced = cv2.resize(grey, size, interpolation=cv2.INTER_LINEAR)
+        small = np.asarray(cv2.blur(reduced, (3, 3)), np.uint8)
         if self._average is None:
             self._learn_first(small)
             return False
@@ -75,7 +76,7 @@ class Motion:
         if not mask.any():
             cv2.accumulateWeighted(small, self._average, LEARN)
             return False
-        mask = cv2.dilate(mask, None)
+        mask = cv2.dilate(mask, np.ones((3, 3), np.uint8))
         cv2.accumulateWeighted(small, self._average, LEARN, mask=cv2.bitwise_not(mask))
         cv2.accumulateWeighted(small, self._average, ABSORB, mask=mask)
         contours, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
@@ -104,13 +105,13 @@ class Counts:
 class Camera:
     """One camera's pictures as they come out of its ffmpeg."""
 
-    def __init__(self, number: int, pipe: BinaryIO, detector: Detector, counts: Counts) -> None:
+    def __init__(self, number: int, pipe: IO[bytes], detector: Detector, counts: Counts) -> None:
         self._pipe = pipe
         self._number = number
         self._detector = detector
         self._counts = counts
         self._picture = np.zeros((HEIGHT * 3 // 2, WIDTH), np.uint8)
-        self._bytes = memoryview(self._picture).cast("B")
+        self._bytes = self._picture.data.cast("B")
         self._filled = 0
         self._motion = Motion()
         self._tracker = Tracker(CameraKey("nvr", f"cam{number}"))
@@ -140,7 +141,7 @@ class Camera:
     def _detect(self, at_us: int) -> None:
         rgb = cv2.cvtColor(self._picture, cv2.COLOR_YUV2RGB_I420)
         size = (self._detector.width, self._detector.height)
-        pixels = cv2.resize(rgb, size, interpolation=cv2.INTER_LINEAR)
+        pixels = np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_LINEAR), np.uint8)
         if at_us - self._tracker.window_us >= WINDOW_US:
             self._tracker.begin(at_us)
         self._tracker.step(
@@ -163,7 +164,7 @@ def say(**what: object) -> None:
 
 
 @contextmanager
-def ffmpegs(folder: Path, urls: Sequence[str]) -> Iterator[list[BinaryIO]]:
+def ffmpegs(folder: Path, urls: Sequence[str]) -> Iterator[list[IO[bytes]]]:
     """One a camera; gives their pictures."""
     running: list[subprocess.Popen[bytes]] = []
     try:

@@ -9,6 +9,7 @@ measured once, over objects in real footage (`python -m bench.likeness --calibra
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -39,9 +40,13 @@ def network(detector: onnx.ModelProto, scales: Scales | None) -> onnx.ModelProto
     """
     nodes, constants = _upto(detector.graph, LAYER)
     side = SIDE // STRIDE
-    shape = {"kernel_shape": [side // STRIPS, side], "strides": [side // STRIPS, side]}
-    more = {"likeness/flat": np.array([1, DIMENSIONS], np.int64)}
-    nodes.append(helper.make_node("AveragePool", [LAYER], ["likeness/strips"], **shape))
+    strip = [side // STRIPS, side]
+    more: dict[str, NDArray[Any]] = {"likeness/flat": np.array([1, DIMENSIONS], np.int64)}
+    nodes.append(
+        helper.make_node(
+            "AveragePool", [LAYER], ["likeness/strips"], kernel_shape=strip, strides=strip
+        )
+    )
     flat = ["likeness/strips", "likeness/flat"]
     if scales is None:
         nodes.append(helper.make_node("Reshape", flat, ["vector"]))
