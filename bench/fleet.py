@@ -18,10 +18,11 @@ import json
 import os
 import sys
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from bench.account import account
+from bench.account import Kept, account
 from bench.looking import Listener, News, Run, load, meters, stage_cost_s, table
 from bench.people import END_S, Mix, noticed, spread, told_per_minute
 from tests.fakes.house import House, house
@@ -30,6 +31,7 @@ from kilocam.cli.bench.processes import busy_percent
 
 UNSEEN_S = 10.0
 _SETTLING_S = 30.0
+_OLD_US = 10_000_000
 
 
 @dataclass(kw_only=True)
@@ -48,6 +50,8 @@ class Result(Run):
     percent_of_core: dict[str, float] = field(default_factory=dict)
     stage_percent: dict[str, float] = field(default_factory=dict)
     """Of a core, by stages of the cascade."""
+    looks_per_s: dict[str, float] = field(default_factory=dict)
+    """By kind of camera, and those at windows that were old by then."""
     machine_percent: float = 0.0
     """Of a core, by everything that ran."""
 
@@ -79,6 +83,7 @@ def prove(
         # The street has parked cars and signs where there are no people, too.
         news = [each for each in news if each.label == "person"]
         _judge_latency(result, it, news, mix, (from_us, to_us))
+        result.looks_per_s = _looks_per_s(found.kept, mix, (from_us, to_us))
         if it.stop() != 0:
             result.faults.append("it did not stop cleanly")
         truth = it.recorded()
@@ -107,6 +112,18 @@ def _judge_latency(
     strange = {each.camera for each in within} & {f"cam{n}" for n in numbers["still"]}
     if strange:
         result.faults.append(f"people where nobody is: {sorted(strange)[:5]}")
+
+
+def _looks_per_s(kept: Sequence[Kept], mix: Mix, between: tuple[int, int]) -> dict[str, float]:
+    from_us, to_us = between
+    kinds = {f"cam{n}": kind for kind, some in mix.numbers().items() for n in some}
+    looks = Counter(
+        "caught up" if row.looked_us - row.start_us > _OLD_US else kinds[row.camera]
+        for row in kept
+        if row.looked_us is not None and from_us <= row.looked_us < to_us
+    )
+    seconds = (to_us - from_us) / 1e6
+    return {kind: round(many / seconds, 1) for kind, many in sorted(looks.items())}
 
 
 def main() -> int:

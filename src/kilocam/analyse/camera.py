@@ -52,6 +52,8 @@ class Camera:
     """Starts of the pending windows."""
     settled: deque[int] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
     queued: Queued = Queued.NOT
+    since_us: int = 0
+    """As of when it is overdue there."""
     token: int = 0
     """Of its live entry in the fresh lane; others are stale."""
     catching_up: bool = False

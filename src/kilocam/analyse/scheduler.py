@@ -396,12 +396,13 @@ class Scheduler:
         if camera.backlog and not camera.catching_up:
             camera.catching_up = True
             heapq.heappush(self._behind, (camera.last_catch_up_us, camera.key))
-        if camera.newest is None or camera.queued is Queued.URGENT:
+        if camera.newest is None:
             return
         if camera.newest.busy or camera.active:
-            news = not (camera.active or camera.was_busy)
+            news = camera.newest.busy and not camera.was_busy
             since_us = camera.last_look_us - (NEWS_US if news else 0)
-            self._wait(camera, Queued.URGENT, since_us)
+            if camera.queued is not Queued.URGENT or since_us < camera.since_us:
+                self._wait(camera, Queued.URGENT, since_us)
         elif camera.queued is Queued.NOT:
             camera.queued = Queued.HELD
             camera.token += 1
@@ -409,7 +410,7 @@ class Scheduler:
             heapq.heappush(self._held, (due_us, camera.key, camera.token))
 
     def _wait(self, camera: Camera, queued: Queued, since_us: int) -> None:
-        camera.queued = queued
+        camera.queued, camera.since_us = queued, since_us
         camera.token += 1
         queue = self._waiting.setdefault(camera.weight, [])
         heapq.heappush(queue, (since_us, camera.key, camera.token))

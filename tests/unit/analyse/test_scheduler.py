@@ -610,6 +610,18 @@ def test_a_quiet_camera_in_which_something_begins_goes_before_all_others() -> No
     assert [desk.look()[0] for _ in range(3)] == ["news", "quiet", "busy"]
 
 
+def test_what_begins_where_the_last_look_saw_something_goes_before_all_others_too() -> None:
+    desk = a_busy_one_beside_a_quiet_one_that_is_due(8.5)
+    desk.now -= 3
+    desk.offer("news", desk.now, complexity=100.0)
+    assert desk.look(found=True)[0] == "news"
+    desk.now += 3
+    desk.offer("news", desk.now, complexity=100.0)  # waits, as the last look found something
+    assert desk.look()[0] == "quiet"
+    desk.offer("news", desk.now, complexity=100.0, onset=500.0)
+    assert [desk.look()[0] for _ in range(2)] == ["news", "busy"]
+
+
 def test_a_window_stays_behind_if_the_look_under_way_when_it_was_superseded_finds_something() -> (
     None
 ):
