@@ -233,7 +233,8 @@ class Analyst:
     async def _read_behind(
         self, partition: int, progress: Progress, resume: Resume, upto: Position
     ) -> None:
-        """What an outage left, up to where others read what comes."""
+        """What an outage left, up to where others read what comes; then its newest comes first."""
+        self._scheduler.hold_back(partition)
         await asyncio.sleep(self._options.behind_after_s)
         async with aclosing(self._read(partition, resume.position)) as offered:
             async for refs, position in offered:
@@ -243,8 +244,15 @@ class Analyst:
                     break
                 async with self._pace:
                     await asyncio.sleep(len(refs) * BEHIND_S)
-                await self._have_room(share=0.5)
+                if not self._has_room(share=0.5):
+                    self._catch_up(partition)
+                    await self._have_room(share=0.5)
         progress.read_up()
+        self._catch_up(partition)
+
+    def _catch_up(self, partition: int) -> None:
+        self._scheduler.catch_up(partition)
+        self._wake.set()
 
     async def _read(
         self, partition: int, after: Position | None
@@ -287,9 +295,12 @@ class Analyst:
         self._wake.set()
 
     async def _have_room(self, share: float = 1.0) -> None:
-        most = self._options.max_in_memory * share
-        while self._scheduler.in_memory + self._keeper.unkept > most:
+        while not self._has_room(share):
             await self._something_settles()
+
+    def _has_room(self, share: float) -> bool:
+        most = self._options.max_in_memory * share
+        return self._scheduler.in_memory + self._keeper.unkept <= most
 
     async def _something_settles(self) -> None:
         self._relief.clear()

@@ -89,6 +89,8 @@ class Scheduler:
         self._waiting: dict[float, list[tuple[int, CameraKey, int]]] = {}
         self._held: list[tuple[int, CameraKey, int]] = []
         self._behind: list[tuple[int, CameraKey]] = []
+        self._unread: set[int] = set()
+        """Partitions of which older windows are still to come."""
         self._shares = Shares()
         self._cost_us = float(FIRST_COST_US)
         self._strictness = Strictness()
@@ -254,8 +256,20 @@ class Scheduler:
         self._skip(camera, look.target, reason)
         self._enqueue(camera)
 
+    def hold_back(self, partition: int) -> None:
+        """Older windows of the partition are still to come: nothing of it is caught up yet."""
+        self._unread.add(partition)
+
+    def catch_up(self, partition: int) -> None:
+        """They have come."""
+        self._unread.discard(partition)
+        for camera in self._cameras.values():
+            if camera.partition == partition:
+                self._enqueue(camera)
+
     def forget(self, partition: int) -> None:
         """The partition is someone else's now: so is all that is pending in it."""
+        self._unread.discard(partition)
         for key in [k for k, camera in self._cameras.items() if camera.partition == partition]:
             camera = self._cameras.pop(key)
             self._totals.subtract(_totals(camera.counts))
@@ -393,7 +407,8 @@ class Scheduler:
         """Put the camera where it belongs in both lanes; at most one live entry in each."""
         if camera.in_flight is not None:
             return
-        if camera.backlog and not camera.catching_up:
+        read = camera.partition not in self._unread
+        if camera.backlog and read and not camera.catching_up:
             camera.catching_up = True
             heapq.heappush(self._behind, (camera.last_catch_up_us, camera.key))
         if camera.newest is None:
@@ -440,7 +455,8 @@ class Scheduler:
     def _next_behind(self, now_us: int) -> Camera | None:
         while self._behind:
             camera = self._cameras.get(self._behind[0][1])
-            if camera is not None and camera.catching_up and camera.in_flight is None:
+            read = camera is not None and camera.partition not in self._unread
+            if camera is not None and read and camera.catching_up and camera.in_flight is None:
                 self._drop_old(camera, now_us)
                 if camera.backlog:
                     return camera

@@ -347,19 +347,25 @@ async def test_one_connection_asks_again_and_again_and_another_after_the_recorde
 async def test_an_answer_that_came_too_late_is_nobody_elses(tmp_path: Path) -> None:
     socket = tmp_path / "late.sock"
     asked: list[str] = []
+    answering: list[asyncio.Task[None]] = []
     late = asyncio.Event()
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while line := await reader.readline():
-            camera = json.loads(line)["camera"]
-            asked.append(camera)
-            if camera == "slow":
-                await late.wait()
-            file = {"path": f"/{camera}", "epoch": 1, "entries": []}
-            with suppress(ConnectionError):
+        task = asyncio.current_task()
+        assert task is not None
+        answering.append(task)
+        with suppress(ConnectionError):
+            while line := await reader.readline():
+                camera = json.loads(line)["camera"]
+                asked.append(camera)
+                if camera == "slow":
+                    await late.wait()
+                file = {"path": f"/{camera}", "epoch": 1, "entries": []}
                 writer.write(json.dumps({"ok": True, "files": [file]}).encode() + b"\n")
                 await writer.drain()
         writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
 
     async with await asyncio.start_unix_server(answer, socket):
         view = SocketLiveView([socket], timeout_s=0.2)
@@ -370,4 +376,7 @@ async def test_an_answer_that_came_too_late_is_nobody_elses(tmp_path: Path) -> N
                 found = await loop.run_in_executor(thread, view.where, key, 0, 1)
                 assert (str(found.files[0].path) if found else None) == path
         late.set()
+        del view, thread  # and with it its connections
+        async with asyncio.timeout(10):
+            await asyncio.gather(*answering)
     assert asked == ["gate", "slow", "yard"]

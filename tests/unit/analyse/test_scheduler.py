@@ -780,3 +780,30 @@ def test_what_is_told_late_does_not_say_what_is_quiet() -> None:
     levels = desk.scheduler.learnt()[_key("yard")].levels
     assert math.log(90) in levels
     assert math.log(95) not in levels
+
+
+def test_while_older_windows_are_still_to_come_nothing_is_caught_up() -> None:
+    desk = Desk()
+    partition = _key("yard").partition
+    desk.now = 100.0
+    desk.offer("yard", 96)
+    desk.offer("yard", 98)
+    desk.offer("gate", 98)
+    desk.scheduler.hold_back(partition)
+    assert sorted(desk.drain()) == [98, 98]
+    for start in (10, 20, 30):
+        desk.offer("yard", start)
+    assert desk.drain() == []
+    desk.scheduler.catch_up(partition)
+    assert desk.drain() == [96, 30, 20, 10]
+
+
+def test_a_partition_that_was_lost_while_it_was_read_is_caught_up_when_it_is_ours_again() -> None:
+    desk = Desk()
+    desk.now = 100.0
+    desk.offer("yard", 98)
+    desk.scheduler.hold_back(_key("yard").partition)
+    desk.scheduler.forget(_key("yard").partition)
+    desk.offer("yard", 98)
+    desk.offer("yard", 20)
+    assert desk.drain() == [98, 20]
