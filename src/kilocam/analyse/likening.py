@@ -36,7 +36,7 @@ class LikeningOptions:
 
     share: float = 0.1
     """Of one core's time ..."""
-    least_share: float = 0.02
+    least_share: float = 0.005
     """... and while looks have too little."""
     picture_us: int = 600_000
     """Footage read from a picture's moment on."""

@@ -46,7 +46,7 @@ class ReadingOptions:
 
     share: float = 0.25
     """Of one core's time ..."""
-    least_share: float = 0.02
+    least_share: float = 0.01
     """... and while looks have too little."""
     gap_us: int = 4 * _S
     """Between two readings of a camera ..."""

@@ -63,7 +63,7 @@ class SchedulerOptions:
     """A quiet camera's least rate; leaves 4 s to keep the promise of one look in 10 s."""
     catch_up_share: float = 0.2
     """Of workers' time ..."""
-    pressed_share: float = 0.05
+    pressed_share: float = 0.02
     """... and where there is too little of it for what is new."""
     audit_every: int = 500
     """Of windows passed over as quiet about one in so many is looked at all the same."""

@@ -5,6 +5,7 @@ replaces it (`pool.py`). When the parent dies its input ends and so does it. It 
 its priority is low.
 """
 
+import gc
 import os
 import resource
 import signal
@@ -43,6 +44,8 @@ def serve(
     except AnalyseError as error:
         answer(Broken(text=str(error)))
         return
+    gc.collect()
+    gc.freeze()  # models and libraries live as long as the worker
     answer(Ready())
     while (task := read_task(tasks)) is not None:
         try:

@@ -6,6 +6,7 @@ started again. What it needs stands in `child.config`.
 """
 
 import asyncio
+import gc
 import importlib
 import json
 import logging
@@ -26,6 +27,9 @@ from kilocam.core.metrics import Metrics, MetricsPage
 
 _BEAT_S = 1.0
 _SAYS_LIMIT = 2000
+_COLLECT = (20_000, 20, 20)
+"""What waits (pieces for their write, windows for a look) waits in thousands, and is no garbage:
+looking for some is wasted."""
 
 _log = logging.getLogger(__name__)
 
@@ -115,6 +119,13 @@ class Child:
             await asyncio.to_thread(self._page.write, self.run_dir / "metrics", text)
         except Exception as error:  # noqa: BLE001 - edge of a task; metrics must not stop a role
             _log.warning("metrics cannot be written: %r", error)
+
+
+def keep_collector_away() -> None:
+    """What lives now lives as long as the process."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*_COLLECT)
 
 
 async def serve(child: Child, entry: Callable[[Child], Awaitable[None]]) -> None:

@@ -33,7 +33,7 @@ from kilocam.analyse import (
     models_directory,
 )
 from kilocam.bus import Bus, BusError, Position
-from kilocam.cli.child import Child
+from kilocam.cli.child import Child, keep_collector_away
 from kilocam.cli.installation import RECORDER, Installation
 from kilocam.cli.messages import SCHEMAS, bus_target
 from kilocam.cli.roles.models import Models
@@ -162,6 +162,7 @@ async def _work(child: Child) -> None:
                 _show_metrics(child, analyst, pool, windows)
                 beside.show_metrics(child)
                 models.show_metrics(child)
+                keep_collector_away()
                 async with asyncio.TaskGroup() as group:
                     group.create_task(analyst.run())
                     group.create_task(beside.run())

@@ -5,7 +5,6 @@ answers beside them with bounded work.
 """
 
 import asyncio
-import gc
 import logging
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -14,7 +13,7 @@ from random import Random
 from kilocam.bus import Bus
 from kilocam.cli.assignment import watch_assignment
 from kilocam.cli.camera_board import EVERY_S, BoardWriter
-from kilocam.cli.child import Child
+from kilocam.cli.child import Child, keep_collector_away
 from kilocam.cli.installation import Installation
 from kilocam.cli.messages import SCHEMAS, bus_target
 from kilocam.cli.roles.gop_feed import GopFeed
@@ -26,8 +25,6 @@ from kilocam.record import Archive, LogOptions, LogWriter
 
 _log = logging.getLogger(__name__)
 _RETRY_S = 1.0
-_COLLECT = (20_000, 20, 20)
-"""Pieces wait for their write in thousands; they are no garbage: looking for some is wasted."""
 
 
 async def main(child: Child) -> None:
@@ -70,10 +67,7 @@ async def _record(
         installation.data.ranges(child.name), writer, Archive(installation.footage), ingest.watch
     )
     await server.start()
-    # What lives now lives as long as the process: keep the collector away from it.
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*_COLLECT)
+    keep_collector_away()
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [
