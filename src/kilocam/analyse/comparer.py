@@ -11,9 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kilocam.analyse.detectors import ObjectDetector
-from kilocam.analyse.errors import FootageError
-from kilocam.analyse.look import TOLERANCE_US
-from kilocam.analyse.pictures import Footage, Picture, PictureSource
+from kilocam.analyse.pictures import Footage, Picture, PictureSource, picture_at
 from kilocam.core import CameraKey, Detection, Window
 
 
@@ -71,9 +69,7 @@ class Comparer:
         Raises:
             FootageError: it cannot be decoded.
         """
-        picture = next(self._pictures(task.footage, task.window.start_us - TOLERANCE_US), None)
-        if picture is None:
-            raise FootageError(f"{task.what}: no picture there can be decoded")
+        picture = picture_at(self._pictures, task.footage, task.window.start_us, task.what)
         return CompareOutcome(
             current=self._ask(self._current, picture),
             candidate=self._ask(self._candidate, picture),

@@ -1,13 +1,10 @@
 """Cutting: the part of a picture around an object, as JPEG. Pure computing, in a worker process."""
 
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from kilocam.analyse.errors import FootageError
-from kilocam.analyse.look import TOLERANCE_US
-from kilocam.analyse.pictures import Footage, PictureSource
+from kilocam.analyse.pictures import Footage, PictureSource, part_of, picture_at
 from kilocam.analyse.results import Box
 from kilocam.core import CameraKey
 from kilocam.media import encode_jpeg
@@ -60,15 +57,11 @@ class Cutter:
             FootageError: the picture cannot be decoded.
         """
         begun = self._stopwatch_ns()
-        picture = next(self._pictures(task.footage, task.at_us - TOLERANCE_US), None)
-        if picture is None:
-            raise FootageError(f"{task.what}: no picture there can be decoded")
-        x, y, width, height = surroundings(task.box)
-        scale = min(1.0, LONGEST / max(picture.width * width, picture.height * height))
+        picture = picture_at(self._pictures, task.footage, task.at_us, task.what)
+        around = surroundings(task.box)
+        scale = min(1.0, LONGEST / max(picture.width * around[2], picture.height * around[3]))
         wide, high = max(2, round(picture.width * scale)), max(2, round(picture.height * scale))
-        rows = slice(int(y * high), math.ceil((y + height) * high))
-        columns = slice(int(x * wide), math.ceil((x + width) * wide))
-        jpeg = encode_jpeg(picture.rgb(wide, high)[rows, columns])
+        jpeg = encode_jpeg(picture.rgb(wide, high)[part_of(around, wide, high)])
         return CutOutcome(jpeg=jpeg, cost_us=(self._stopwatch_ns() - begun) // 1000)
 
 

@@ -11,26 +11,20 @@ import logging
 import random
 import unicodedata
 from collections import Counter
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from typing import TypeVar
 
 from kilocam.analyse.candidates import Candidate, CandidateOptions, Candidates
 from kilocam.analyse.cutter import CutTask
 from kilocam.analyse.errors import FootageError, Refused, WorkerError
-from kilocam.analyse.patience import Outcome, Patience, read_footage
+from kilocam.analyse.patience import FAILED, Outcome, Patience, read_footage
 from kilocam.analyse.seams import Cutters, DescribingSink, FootageSource, Glance, Permit, Teller
 from kilocam.core import Breaker, Clock
 from kilocam.llm import LlmError, Question, Trouble
 
 _log = logging.getLogger(__name__)
 
-_T = TypeVar("_T")
-
 _S = 1_000_000
-ATTEMPTS = 5
-"""To keep what was said; who is away for longer gets no description."""
 MOST_LETTERS = 400
 """Of a description: two sentences fit, tales do not."""
 MOST_TOKENS = 160
@@ -169,7 +163,7 @@ class Describing:
 
     async def _may_ask(self, candidate: Candidate, day: date) -> bool:
         key = candidate.key
-        permit = await self._try(
+        permit = await self._patience.insist(
             "may_describe",
             lambda: self.sink.may_describe(key, candidate.event_id, day, self.options.budget),
         )
@@ -182,7 +176,7 @@ class Describing:
                 self.counts["over_budget"] += 1
                 self._spent[key.tenant] = day
                 _log.info("tenant %r: all descriptions of %s are used up", key.tenant, day)
-            case None:
+            case Outcome.FAILED:
                 self.counts["unkept"] += 1
         return False
 
@@ -203,11 +197,11 @@ class Describing:
             return
         self._breaker.succeeded()
         self.problem = ""
-        kept = await self._try(
+        kept = await self._patience.insist(
             "describe",
             lambda: self.sink.describe(candidate.key, candidate.event_id, said, self.options.model),
         )
-        self.counts[{True: "described", False: "gone", None: "unkept"}[kept]] += 1
+        self.counts[{True: "described", False: "gone", FAILED: "unkept"}[kept]] += 1
 
     async def _failed(self, candidate: Candidate, day: date, error: LlmError) -> None:
         self.counts[f"failed_{error.trouble}"] += 1
@@ -223,15 +217,7 @@ class Describing:
             self._candidates.put_back(candidate)
         if not error.costs:
             tenant = candidate.key.tenant
-            await self._try("give_back", lambda: self.sink.give_back(tenant, day))
-
-    async def _try(self, what: str, call: Callable[[], Awaitable[_T]]) -> _T | None:
-        """What the call gives; None: the database was away all the time."""
-        for _ in range(ATTEMPTS):
-            given = await self._patience.attempt(what, call())
-            if not isinstance(given, Outcome):
-                return given
-        return None
+            await self._patience.insist("give_back", lambda: self.sink.give_back(tenant, day))
 
     def _day(self) -> date:
         return datetime.fromtimestamp(self.clock.wall_us() / 1e6, UTC).date()

@@ -7,13 +7,13 @@ differs is learnt slowly; where the detector then sees nothing in it (infra-red 
 somebody has left) it is the scene, and learnt as fast as all else.
 """
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kilocam.analyse.pictures import part_of
 from kilocam.analyse.results import Box
 
 WIDTH, HEIGHT = 96, 54
@@ -117,10 +117,8 @@ def _lit(background: Background, grey: Grey) -> tuple[Cells, Cells, Cells]:
 def _covered(boxes: Iterable[Box]) -> Mask:
     """Cells that lie under any box."""
     covered = np.zeros((HEIGHT, WIDTH), dtype=np.bool_)
-    for x, y, w, h in boxes:
-        rows = slice(max(0, int(y * HEIGHT)), math.ceil((y + h) * HEIGHT))
-        columns = slice(max(0, int(x * WIDTH)), math.ceil((x + w) * WIDTH))
-        covered[rows, columns] = True
+    for box in boxes:
+        covered[part_of(box, WIDTH, HEIGHT)] = True
     return covered
 
 

@@ -12,11 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kilocam.analyse.embedding import EmbedOutcome, EmbedTask
-from kilocam.analyse.errors import FootageError, ModelError
-from kilocam.analyse.look import TOLERANCE_US
+from kilocam.analyse.errors import ModelError
 from kilocam.analyse.models import EMBEDDING, Manifest, Model
 from kilocam.analyse.network import Network
-from kilocam.analyse.pictures import Picture, PictureSource
+from kilocam.analyse.pictures import Picture, PictureSource, picture_at
 from kilocam.analyse.results import Box
 
 MOST_DIMENSIONS = 2000
@@ -98,9 +97,7 @@ class Embedder:
             FootageError: its picture cannot be decoded.
         """
         begun = self._stopwatch_ns()
-        picture = next(self._pictures(task.footage, task.at_us - TOLERANCE_US), None)
-        if picture is None:
-            raise FootageError(f"{task.what}: no picture there can be decoded")
+        picture = picture_at(self._pictures, task.footage, task.at_us, task.what)
         vector = self.vector(crop(picture, task.box, self.width, self.height))
         cost_us = (self._stopwatch_ns() - begun) // 1000
         return EmbedOutcome(vector=tuple(vector.tolist()), model=self._model, cost_us=cost_us)

@@ -26,8 +26,6 @@ MOST_KNOWN = 50_000
 """Events whose vectors are remembered; older ones, seen again, are taken for new."""
 BETTER = 0.1
 """A sight whose score is so much higher is worth another vector."""
-ATTEMPTS = 5
-"""To keep a vector."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,23 +181,21 @@ class Likening:
             model=outcome.model,
             vector=outcome.vector,
         )
-        for _ in range(ATTEMPTS):
-            try:
-                kept = await self._patience.attempt("likeness", self.sink.keep(portrait))
-            except NotYet as error:
+        try:
+            kept = await self._patience.insist("likeness", lambda: self.sink.keep(portrait))
+        except NotYet as error:
+            self.counts["unkept"] += 1
+            await self._without(error)
+        except Refused as error:
+            self.counts["refused"] += 1
+            _log.warning("camera %s: a vector is not kept: %s", wish.window.camera, error)
+        else:
+            if kept is FAILED:
                 self.counts["unkept"] += 1
-                await self._without(error)
                 return
-            except Refused as error:
-                self.counts["refused"] += 1
-                _log.warning("camera %s: a vector is not kept: %s", wish.window.camera, error)
-                return
-            if kept is not FAILED:
-                self.counts["kept"] += 1
-                self.problem = ""
-                self._wishes.kept(wish)
-                return
-        self.counts["unkept"] += 1
+            self.counts["kept"] += 1
+            self.problem = ""
+            self._wishes.kept(wish)
 
     async def _without(self, error: ModelError | NotYet) -> None:
         if str(error) != self.problem:

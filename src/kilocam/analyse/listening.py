@@ -271,7 +271,7 @@ class Listening:
             return False
         self.counts["said"] += len(said)
         self.counts["sounds"] += len(noises)
-        self._noises.kept(stretch.key, outcome.noises, noises)
+        self._noises.kept(stretch.key, noises)
         stretch.noted_us = outcome.until_us
         return True
 

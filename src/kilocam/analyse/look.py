@@ -29,7 +29,7 @@ from kilocam.analyse.difference import (
     compare,
 )
 from kilocam.analyse.errors import FootageError
-from kilocam.analyse.pictures import Footage, Picture, PictureSource
+from kilocam.analyse.pictures import TOLERANCE_US, Footage, Picture, PictureSource
 from kilocam.analyse.results import ObjectSeen, StageCount
 from kilocam.analyse.tiles import LEAST_LINES, joined, tiles, untiled
 from kilocam.analyse.tracker import Tracker
@@ -41,8 +41,6 @@ SPARE_US = 1_000_000
 """... and of one that is looked at late, as much waits then."""
 DETECT_EVERY_US = 30_000_000
 """The detector runs this often even if nothing seems to change, where there is time for it."""
-TOLERANCE_US = 20_000
-"""Rounding between a window's start and its key frame's own time."""
 
 Stages = dict[str, StageCount]
 

@@ -32,11 +32,11 @@ class Noises:
             events.append(heard(noise, id_, SOUND, noise.label, opens=opens))
         return tuple(events)
 
-    def kept(self, key: CameraKey, noises: Sequence[Noise], events: Sequence[ObjectSeen]) -> None:
+    def kept(self, key: CameraKey, events: Sequence[ObjectSeen]) -> None:
         """What `events` gave is stored: what comes goes on from there."""
         last = self._last.setdefault(key, {})
-        for noise, event in zip(noises, events, strict=True):
-            last[noise.label] = event.event_id, noise.to_us
+        for event in events:
+            last[event.text] = event.event_id, event.last_us
 
     def forget(self, key: CameraKey) -> None:
         """The camera is somebody else's."""

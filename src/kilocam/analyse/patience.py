@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from enum import Enum, auto
 from typing import Final, TypeVar
 
@@ -18,6 +18,9 @@ PASSING = (KilocamError, OSError, TimeoutError)
 """What a queue, a database or a recorder that is away raises; tried again."""
 TELL_EVERY = 10
 """Of failures in a row, one in so many is written to the log."""
+
+ATTEMPTS = 5
+"""To keep what can be gone without: who is away for longer does not get it."""
 
 _T = TypeVar("_T")
 
@@ -77,6 +80,18 @@ class Patience:
             return FAILED
         self._failures.pop(what, None)
         return given
+
+    async def insist(self, what: str, call: Callable[[], Awaitable[_T]]) -> _T | Outcome:
+        """What the call gives, made some times over; `FAILED` when it failed each time.
+
+        Raises:
+            NotYet, Refused: as of `attempt`.
+        """
+        for _ in range(ATTEMPTS):
+            given = await self.attempt(what, call())
+            if not isinstance(given, Outcome):
+                return given
+        return FAILED
 
     async def after(self, what: str, error: Exception) -> None:
         """Wait after a failure."""

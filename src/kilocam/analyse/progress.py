@@ -1,6 +1,7 @@
 """How far a partition is settled: the position from which a restart has to read again."""
 
 from collections import OrderedDict
+from dataclasses import dataclass
 
 from kilocam.bus import Position
 
@@ -36,6 +37,17 @@ class _Run:
         return not self._open
 
 
+@dataclass(slots=True)
+class _Behind:
+    """What an outage left."""
+
+    run: _Run
+    upto: Position
+    """What comes after that is another reader's."""
+    read: bool = False
+    """All of it is."""
+
+
 class Progress:
     """Positions of one partition.
 
@@ -46,18 +58,16 @@ class Progress:
     def __init__(self, position: Position | None) -> None:
         self._live = _Run(position)
         self._told = position
-        self._behind: _Run | None = None
-        self._upto: Position | None = None
-        self._read_up = True
+        self._behind: _Behind | None = None
 
     def split(self, upto: Position) -> None:
         """What was read goes on up to `upto`; what comes after that is read beside it."""
-        self._behind, self._upto, self._read_up = self._live, upto, False
-        self._live = _Run(upto)
+        self._behind, self._live = _Behind(self._live, upto), _Run(upto)
 
     def read_up(self) -> None:
         """What lies behind is read."""
-        self._read_up = True
+        if self._behind is not None:
+            self._behind.read = True
         self._join()
 
     def read(self, position: Position, windows: int = 1) -> None:
@@ -71,7 +81,7 @@ class Progress:
 
     def news(self) -> Position | None:
         """The position up to which all is settled, if it has changed since the last `told`."""
-        position = (self._behind or self._live).position
+        position = (self._behind.run if self._behind is not None else self._live).position
         return position if position != self._told else None
 
     def told(self, position: Position) -> None:
@@ -79,9 +89,9 @@ class Progress:
         self._told = position
 
     def _of(self, position: Position) -> _Run:
-        behind = self._behind is not None and self._upto is not None and position <= self._upto
-        return self._behind if behind and self._behind is not None else self._live
+        behind = self._behind
+        return behind.run if behind is not None and position <= behind.upto else self._live
 
     def _join(self) -> None:
-        if self._behind is not None and self._read_up and self._behind.settled:
-            self._behind = self._upto = None
+        if self._behind is not None and self._behind.read and self._behind.run.settled:
+            self._behind = None

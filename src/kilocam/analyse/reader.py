@@ -11,11 +11,10 @@ from collections.abc import Callable
 import rapidocr
 from rapidocr.utils.output import RapidOCROutput
 
-from kilocam.analyse.errors import FootageError, ModelError
+from kilocam.analyse.errors import ModelError
 from kilocam.analyse.lines import Line, ReadOutcome, ReadTask
-from kilocam.analyse.look import TOLERANCE_US
 from kilocam.analyse.models import Model
-from kilocam.analyse.pictures import Picture, PictureSource
+from kilocam.analyse.pictures import Picture, PictureSource, part_of, picture_at
 from kilocam.analyse.results import Box
 
 PIXELS = 640 * 480
@@ -58,20 +57,16 @@ class Reader:
             FootageError: the window's first picture cannot be decoded.
         """
         begun = self._stopwatch_ns()
-        picture = next(self._pictures(task.footage, task.window.start_us - TOLERANCE_US), None)
-        if picture is None:
-            raise FootageError(f"{task.what}: no picture there can be decoded")
+        picture = picture_at(self._pictures, task.footage, task.window.start_us, task.what)
         lines = self.lines(picture, task.region)
         cost_us = (self._stopwatch_ns() - begun) // 1000
         return ReadOutcome(at_us=picture.at_us, lines=lines, cost_us=cost_us)
 
     def lines(self, picture: Picture, region: Box) -> tuple[Line, ...]:
         """What is read in a part of a picture."""
-        x, y, width, height = region
         scale = _scale(picture, region)
         wide, high = round(picture.width * scale), round(picture.height * scale)
-        rows = slice(int(y * high), math.ceil((y + height) * high))
-        columns = slice(int(x * wide), math.ceil((x + width) * wide))
+        rows, columns = part_of(region, wide, high)
         part = picture.rgb(wide, high)[rows, columns, ::-1]  # the library takes BGR
         found = self._engine(part.copy())
         assert isinstance(found, RapidOCROutput)  # it was asked to find and to read

@@ -9,7 +9,6 @@ expire, and all are counted.
 
 import asyncio
 import logging
-import math
 from collections import Counter, deque
 from dataclasses import dataclass, field
 
@@ -20,6 +19,7 @@ from kilocam.analyse.difference import HEIGHT, WIDTH, Grey
 from kilocam.analyse.errors import FootageError, ModelError, Refused, WorkerError
 from kilocam.analyse.lines import WHOLE, ReadOutcome, ReadTask
 from kilocam.analyse.patience import FAILED, Patience, read_footage
+from kilocam.analyse.pictures import part_of
 from kilocam.analyse.results import Box, ObjectSeen
 from kilocam.analyse.seams import FootageSource, Glance, Readers, ReadingSink
 from kilocam.analyse.texts import Texts
@@ -268,16 +268,14 @@ class Reading:
 
     async def _keep(self, wish: Wish, texts: tuple[ObjectSeen, ...]) -> None:
         window = wish.glance.window
-        for _ in range(ATTEMPTS if texts else 0):
+        if texts:
             try:
-                kept = await self._patience.attempt("read", self.sink.read(window, texts))
+                kept = await self._patience.insist("read", lambda: self.sink.read(window, texts))
             except Refused as error:
                 self.counts["refused"] += 1
                 _log.warning("camera %s: what was read is not kept: %s", wish.glance.key, error)
                 return
-            if kept is not FAILED:
-                self.counts["kept"] += 1
-                break
+            self.counts["kept"] += kept is not FAILED
         self.counts["read"] += 1
 
 
@@ -285,12 +283,10 @@ def _looks_different(before: Grey | None, now: Grey | None, region: Box) -> bool
     """Whether a part of a picture differs from another picture, but for the light on all of it."""
     if before is None or now is None:
         return True
-    x, y, width, height = region
-    rows = slice(int(y * HEIGHT), math.ceil((y + height) * HEIGHT))
-    columns = slice(int(x * WIDTH), math.ceil((x + width) * WIDTH))
+    part = part_of(region, WIDTH, HEIGHT)
     off = now.astype(np.int16) - before
     off -= np.int16(np.median(off))
-    return int((np.abs(off[rows, columns]) > STEP).sum()) >= CELLS
+    return int((np.abs(off[part]) > STEP).sum()) >= CELLS
 
 
 def _same_place(one: Box, other: Box) -> bool:

@@ -42,9 +42,11 @@ class Strictness:
 
     def looked(self, *, audit: bool, found: bool, moved: bool) -> None:
         """What a look saw; `moved` is about one that is an `audit` of what was passed over."""
-        if self._has_time and audit:
+        if not self._has_time:
+            return
+        if audit:
             self.target.audited(moved=moved)
-        elif self._has_time and found:
+        elif found:
             self.target.found()
 
     @property

@@ -129,7 +129,7 @@ def test_a_sound_that_goes_on_is_one_event_once_it_is_kept() -> None:
     first = noises.events(YARD, [_noise("siren", 0, 5)])
     assert [(each.opens, each.label, each.text) for each in first] == [(True, SOUND, "siren")]
     assert noises.events(YARD, [_noise("siren", 0, 5)]) == first  # heard again: nothing was kept
-    noises.kept(YARD, [_noise("siren", 0, 5)], first)
+    noises.kept(YARD, first)
 
     on = [_noise("siren", 6, 9), _noise("horn", 7, 8), _noise("siren", 20, 21)]
     events = noises.events(YARD, on)
@@ -141,7 +141,7 @@ def test_a_sound_that_goes_on_is_one_event_once_it_is_kept() -> None:
 def test_each_camera_and_each_owner_has_events_of_its_own() -> None:
     noises = Noises()
     first = noises.events(YARD, [_noise("siren", 0, 5)])
-    noises.kept(YARD, [_noise("siren", 0, 5)], first)
+    noises.kept(YARD, first)
     (elsewhere,) = noises.events(CameraKey("default", "gate"), [_noise("siren", 6, 9)])
     assert elsewhere.opens
     noises.forget(YARD)
