@@ -54,6 +54,8 @@ class Result(Run):
     """By kind of camera, and those at windows that were old by then."""
     machine_percent: float = 0.0
     """Of a core, by everything that ran."""
+    says: list[str] = field(default_factory=list)
+    """What the analysts say of themselves in `kilocam status` at the end."""
 
 
 def prove(
@@ -70,6 +72,9 @@ def prove(
             from_us, used, before = time.time_ns() // 1000, meters(it), stage_cost_s(it)
             result.machine_percent = round(busy_percent(seconds) * (os.cpu_count() or 1), 1)
             to_us = time.time_ns() // 1000
+            result.says = [
+                it.child(name)["says"] for name in it.children() if name.startswith("analyst-")
+            ]
             result.percent_of_core = {
                 name: round(meter.stop().cpu_percent_of_core, 1) for name, meter in used.items()
             }

@@ -36,7 +36,8 @@ WINDOW_US = 2_000_000
 QUIET_US = 4_000_000
 """A quiet camera that is due is as overdue as a busy one that was looked at so much later ..."""
 NEWS_US = 4_000_000
-"""... and one in which something begins as one that was looked at so much earlier."""
+"""... and one in which something begins as one that was looked at so much earlier; before all of
+them where it takes longer than both together to come round."""
 STRETCH_US = 10_000_000
 """Caught up from its beginning, so that tracks join forward."""
 NEXT_US = 500_000
@@ -93,6 +94,8 @@ class Scheduler:
         """Partitions of which older windows are still to come."""
         self._shares = Shares()
         self._cost_us = float(FIRST_COST_US)
+        self._round_us = 0.0
+        """How long quiet cameras wait for a look, on average."""
         self._strictness = Strictness()
         self._skipped: list[SkippedWindow] = []
         self._totals: Counter[str] = Counter()
@@ -415,7 +418,7 @@ class Scheduler:
             return
         if camera.newest.busy or camera.active:
             news = camera.newest.busy and not camera.was_busy
-            since_us = camera.last_look_us - (NEWS_US if news else 0)
+            since_us = camera.last_look_us - (self._advance_us if news else 0)
             if camera.queued is not Queued.URGENT or since_us < camera.since_us:
                 self._wait(camera, Queued.URGENT, since_us)
         elif camera.queued is Queued.NOT:
@@ -470,6 +473,10 @@ class Scheduler:
             self._skip(camera, camera.backlog.pop(0), SkipReason.TOO_OLD)
 
     @property
+    def _advance_us(self) -> int:
+        return max(NEWS_US, int(self._round_us) - QUIET_US)
+
+    @property
     def _share(self) -> float:
         return self._options.pressed_share if self.pressed else self._options.catch_up_share
 
@@ -483,6 +490,8 @@ class Scheduler:
         camera.found_in = None
         if target.busy or camera.active:
             self._strictness.note(missed=False)
+        if camera.queued is Queued.DUE:
+            self._round_us += COST_WEIGHT * (now_us - camera.last_look_us - self._round_us)
         # A look at what was read late says nothing of now: the camera is due again, behind others.
         stale = late_us > YOUNG_US
         camera.last_look_us = now_us - self._options.look_every_us * stale

@@ -14,12 +14,7 @@ _SLICE, _IDR, _SPS, _PPS, _STAP_A, _FU_A = 1, 5, 7, 8, 24, 28
 
 
 class Gate(Sampler):
-    """Looks at the first packets of each access unit of one H.264 track.
-
-    Args:
-        sps: sequence parameter set from the SDP, or empty to wait for one in the stream.
-        pps: picture parameter set, likewise.
-    """
+    """Looks at the first packets of each access unit of one H.264 track; see `PacketGate`."""
 
     __slots__ = ("_pps", "_sets", "_sps")
 
@@ -30,12 +25,11 @@ class Gate(Sampler):
         parts=frozenset(head for head in range(256) if head & 31 == _SLICE),
     )
 
-    def __init__(self, sps: bytes = b"", pps: bytes = b"") -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self._sps, self._pps = sps, pps
+        self._sps = self._pps = b""
         self._sets = b""
         """The aggregate that announced the last key frame: cameras repeat it with each."""
-        self._renew()
 
     def look(self, data: bytes, body: int, end: int, *, packed: bool = False) -> int:
         """See `PacketGate`.

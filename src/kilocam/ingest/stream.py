@@ -19,7 +19,11 @@ from kilocam.ingest.sampling import PacketGate
 from kilocam.ingest.scanner import Cut, PieceScanner
 from kilocam.ingest.sink import PieceSink
 from kilocam.ingest.stream_clock import ArrivalClock, StreamClock
-from kilocam.rtsp import has_decoding_order_numbers
+from kilocam.rtsp import (
+    h265_parameter_sets,
+    has_decoding_order_numbers,
+    sprop_parameter_sets,
+)
 
 log = logging.getLogger(__name__)
 
@@ -344,12 +348,20 @@ def _scanner(session: Session, reference: Track) -> PieceScanner:
 
 
 def gate_for(track: Track) -> PacketGate | None:
-    """What tells key frames of a track; None where nothing here does."""
+    """What tells key frames of a track; None where nothing here does.
+
+    It has read the parameter sets of the SDP, as some cameras send them nowhere else.
+    """
+    gate: Gate | H265Gate
     if track.codec == "h264":
-        return Gate()
-    if track.codec == "h265" and not has_decoding_order_numbers(track.fmtp):
-        return H265Gate()
-    return None
+        gate, sets = Gate(), sprop_parameter_sets(track.fmtp)
+    elif track.codec == "h265" and not has_decoding_order_numbers(track.fmtp):
+        gate, sets = H265Gate(), h265_parameter_sets(track.fmtp)
+    else:
+        return None
+    for nal in sets:
+        gate.look(nal, 0, len(nal))
+    return gate
 
 
 def _spacing(cuts: list[Cut]) -> int:

@@ -622,6 +622,24 @@ def test_what_begins_where_the_last_look_saw_something_goes_before_all_others_to
     assert [desk.look()[0] for _ in range(2)] == ["news", "busy"]
 
 
+def test_where_all_come_round_slowly_what_begins_still_goes_before_all_others() -> None:
+    teacher = Desk()
+    teacher.quieten("any", 60)
+    levels = teacher.scheduler.learnt()[_key("any")].levels
+    quiet = [f"quiet-{number}" for number in range(40)]
+    known = {_key(camera): Learnt(levels=levels) for camera in [*quiet, "news"]}
+    desk = Desk(learnt=known)
+    looked: list[str] = []
+    while looked[-9:-8] != ["news"] or desk.now < 60:
+        for camera in known:
+            desk.offer(camera.camera, desk.now, complexity=100.0)
+        looked.append(desk.look()[0])
+        desk.now += 0.5  # each of 41 cameras waits 20 s
+    desk.offer("news", desk.now, complexity=100.0)
+    desk.offer("news", desk.now, complexity=100.0, onset=500.0)
+    assert desk.look()[0] == "news"
+
+
 def test_a_window_stays_behind_if_the_look_under_way_when_it_was_superseded_finds_something() -> (
     None
 ):

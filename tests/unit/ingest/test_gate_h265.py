@@ -1,5 +1,6 @@
 """What the gate of H.265 sees in packets, whatever a camera puts into them."""
 
+from base64 import b64encode
 from collections.abc import Callable
 from pathlib import Path
 
@@ -86,14 +87,46 @@ def test_no_payload_of_start_codes_and_units_is_too_much(parts: list[bytes]) -> 
     ],
 )
 def test_each_codec_has_its_gate(codec: str, fmtp: str, kind: type) -> None:
-    track = Track(index=0, media="video", codec=codec, payload_type=96, clock_rate=90_000,
-                  channels=0, rtp_channel=0, rtcp_channel=1, fmtp=fmtp)  # fmt: skip
-    assert type(gate_for(track)) is kind
+    assert type(gate_for(track(codec, fmtp))) is kind
+
+
+def track(codec: str, fmtp: str) -> Track:
+    return Track(index=0, media="video", codec=codec, payload_type=96, clock_rate=90_000,
+                 channels=0, rtp_channel=0, rtcp_channel=1, fmtp=fmtp)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("codec", "names", "sets", "slice_"),
+    [
+        ("h264", ["sprop-parameter-sets"], ["baseline.sps", "baseline.pps"], "baseline-1.slice"),
+        (
+            "h265",
+            ["sprop-vps", "sprop-sps", "sprop-pps"],
+            ["", "h265-slices.sps", "h265-slices.pps"],
+            "h265-slices-p.slice",
+        ),
+    ],
+)
+def test_parameter_sets_that_stand_in_the_sdp_alone_are_known(
+    codec: str, names: list[str], sets: list[str], slice_: str
+) -> None:
+    said = [b64encode(corpus(name) if name else VPS).decode() for name in sets]
+    values = said if len(names) == len(said) else [",".join(said)]
+    fmtp = "; ".join(f"{name}={value}" for name, value in zip(names, values, strict=True))
+    for known in ("", fmtp):
+        gate = gate_for(track(codec, known))
+        assert gate is not None
+        gate.skip = 0
+        gate.look(corpus(slice_), 0, len(corpus(slice_)))
+        assert gate.pending == bool(known)
+
+
+def corpus(name: str) -> bytes:
+    return (Path(__file__).parents[2] / "fuzz" / "bitstream" / "corpus" / name).read_bytes()
 
 
 def seed(name: str) -> bytes:
-    folder = Path(__file__).parents[2] / "fuzz" / "bitstream" / "corpus"
-    return (folder / f"h265-slices{name}").read_bytes()
+    return corpus(f"h265-slices{name}")
 
 
 @pytest.mark.parametrize(
