@@ -19,7 +19,7 @@ from kilocam.core.settings import load_settings
 from kilocam.database import Database
 from kilocam.record import Position, replay
 
-_SETTLED_S = 900.0
+_SETTLED_S = 1800.0
 """A backlog is looked at window by window, and each of them whole."""
 _WINDOWS = "select camera, start as start_us, outcome, looked as looked_us from window_state"
 _COUNTS = "select camera, outcome, sum(windows)::bigint as many from window_count group by 1, 2"

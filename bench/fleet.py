@@ -1,7 +1,7 @@
 """A small site on two cores: everything recorded, every camera looked at, events in time.
 
     python -m bench.fleet --cameras 200 --seconds 120
-    python -m bench.fleet --cameras 1000 --seconds 600 --busy 0.03 --latency 8 --missed 0.1
+    python -m bench.fleet --cameras 1000 --seconds 600 --busy .03 --latency 8 --late 600 --missed .1
 
 `kilocam up` with its queue and database, and simulated cameras (640x360, 15 fps, 256 kbit/s, half
 of them at a strictly constant rate, key frame every 2 s) beside it. `busy` of them show a street
@@ -9,7 +9,8 @@ with people at any time: half of these always, for the others there are twice as
 see the street empty for 12 s and with people for 12 s; the rest see it empty, with sensor noise.
 Latency: from the first packet of the picture that first shows the object (ledger) until a client
 of `/v1/events/stream` has the event; `appear` where the truth is known from the footage, `event`
-from where it begins.
+from where it begins. Where time is short many of the latter are seen by nothing but the rest of
+busy windows, which is caught up when there is time: `--late` is the bound for those.
 """
 
 import argparse
@@ -137,6 +138,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=120)
     parser.add_argument("--busy", type=float, default=0.1, help="share of cameras, at any time")
     parser.add_argument("--latency", type=float, default=5.0, help="seconds, 95 of 100 events")
+    parser.add_argument("--late", type=float, help="seconds, 95 of 100 by their own picture")
     parser.add_argument("--missed", type=float, default=0.0, help="share of appearances, at most")
     parser.add_argument("--settling", type=float, default=_SETTLING_S)
     given = parser.parse_args()
@@ -152,10 +154,10 @@ def main() -> int:
             result.longest_unseen_s <= UNSEEN_S,
         ),
         *(
-            (f"{what} to event, p95 s", p95, f"<= {given.latency:g}", 0 < p95 <= given.latency)
-            for what, p95 in (
-                ("appearance", result.appear_s["p95"]),
-                ("event's picture", result.event_s["p95"]),
+            (f"{what} to event, p95 s", p95, f"<= {bound:g}", 0 < p95 <= bound)
+            for what, p95, bound in (
+                ("appearance", result.appear_s["p95"], given.latency),
+                ("event's picture", result.event_s["p95"], given.late or given.latency),
             )
         ),
         (

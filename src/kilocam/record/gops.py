@@ -104,7 +104,8 @@ class GopTracker:
             return self._gop_us
         if piece.key_us:
             self._gop_us, self._keyed = piece.key_us, True
-            return self._gop_us
+            # A read may end before what tells a key frame: then this window has begun already.
+            return self._gop_us if self._gop_us != self._start_us else None
         since_gop = piece.wall_us - self._gop_us
         if since_gop >= (GOP_LIMIT_US if self._keyed else UNKEYED_US):
             self._gop_us, self._keyed = piece.wall_us, False

@@ -59,6 +59,14 @@ def test_a_window_tells_size_and_complexity_of_the_one_before() -> None:
     assert (last.bytes_before, last.complexity) == (400, 15.0)
 
 
+def test_a_key_frame_known_by_its_second_packet_alone_begins_no_second_window() -> None:
+    tracker, opened = GopTracker(), session()
+    moments = ((0, True), (1, False), (2, False), (2, True), (3, False), (4, True))
+    pieces = [piece(wall_us=START_US + at * SECOND, keyed=keyed) for at, keyed in moments]
+    refs = [tracker.feed(opened, made, 8) for made in pieces]
+    assert [at(ref) for ref in refs if ref] == [(0, 0), (2, 0), (4, 4)]
+
+
 def test_a_new_session_begins_a_window() -> None:
     tracker = GopTracker()
     tracker.feed(session(number=1), piece(keyed=True), 8)
