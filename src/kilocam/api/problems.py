@@ -5,7 +5,9 @@ for a person; facts beside it (`errors` of a validation, `gaps` of footage) are 
 """
 
 import logging
+import re
 from collections.abc import Mapping
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -19,6 +21,7 @@ log = logging.getLogger(__name__)
 CONTENT_TYPE = "application/problem+json"
 _RETRY_S = 5
 """When to ask again where something is away or busy, if nothing better is known."""
+_LIBRARY = re.compile(r"^(?:Tuple|List|Value) (?=should )")
 _KINDS = {400: "bad-request", 404: "not-found", 405: "method-not-allowed", 413: "too-large"}
 
 SCHEMA: dict[str, object] = {
@@ -98,6 +101,16 @@ class Translator:
         return Problem(500, "internal", "internal error; see the server's log")
 
 
+def _explained(error: Mapping[str, Any]) -> dict[str, str]:
+    """One complaint of the library, in words for whoever wrote the request."""
+    if error["type"] == "json_invalid":
+        at, why = error["loc"][-1], error["ctx"]["error"]
+        return {"field": "", "message": f"it is no JSON, from character {at} on: {why}"}
+    message = _LIBRARY.sub("", error["msg"].removeprefix("Value error, "))
+    field = ".".join(str(part) for part in error["loc"][1:])
+    return {"field": field, "message": message.replace(" after validation", "")}
+
+
 def _challenged(problem: Problem) -> Problem:
     return unauthenticated(str(problem)) if problem.status == 401 else problem
 
@@ -122,13 +135,7 @@ def install(app: FastAPI, translator: Translator) -> None:
     async def validation(_: Request, error: Exception) -> Response:
         if not isinstance(error, RequestValidationError):
             raise error
-        errors = [
-            {
-                "field": ".".join(str(part) for part in e["loc"][1:]),
-                "message": e["msg"].removeprefix("Value error, "),
-            }
-            for e in error.errors()
-        ]
+        errors = [_explained(each) for each in error.errors()]
         first = errors[0]
         detail = f"{first['field'] or 'body'}: {first['message']}"
         return problem_response(Problem(422, "invalid", detail, errors=errors))

@@ -25,9 +25,9 @@ from kilocam.cli.data import DataDir
 from kilocam.cli.installation import Installation
 from kilocam.cli.roles.describer import endpoint_of
 from kilocam.cli.supervise_state import living
-from kilocam.cli.up import listen_address
+from kilocam.cli.up import check_cameras, listen_address
 from kilocam.core import ConfigError
-from kilocam.core.settings import LlmSettings
+from kilocam.core.settings import LlmSettings, Settings
 
 _FILES = 4096
 _DISK_MB = 64
@@ -49,6 +49,7 @@ def examine(installation: Installation) -> Iterator[Finding]:
     """All checks, one after another; none changes anything but a file it removes again."""
     yield _files()
     yield _clock()
+    yield examine_cameras(installation.settings)
     for path in installation.footage:
         yield _disk(path)
     yield examine_port(installation.settings.http.listen, installation.data)
@@ -58,6 +59,16 @@ def examine(installation: Installation) -> Iterator[Finding]:
     )
     yield examine_llm(installation.settings.llm)
     yield _program("ffmpeg", "only `kilocam bench record` needs it", "apt-get install ffmpeg")
+
+
+def examine_cameras(settings: Settings) -> Finding:
+    """Addresses of the declared cameras; nobody is asked."""
+    try:
+        check_cameras(settings)
+    except ConfigError as error:
+        return Finding(name="cameras", ok=False, text=str(error), mend="without it nothing starts")
+    many = len(settings.camera)
+    return Finding(name="cameras", ok=True, text=f"{many} in the file, addresses well written")
 
 
 def _files() -> Finding:

@@ -20,8 +20,17 @@ from kilocam.cli.supervise_spec import ChildSpec, Limits, RoleChild
 from kilocam.cli.supervise_state import DataLock, write_whole
 from kilocam.cli.supervisor import Supervisor
 from kilocam.core import ConfigError
+from kilocam.core.settings import Settings
 from kilocam.database import SYSTEM
-from kilocam.fleet import DEFAULT_TENANT, Principal, Role, Seal, Sessions
+from kilocam.fleet import (
+    DEFAULT_TENANT,
+    Invalid,
+    Principal,
+    Role,
+    Seal,
+    Sessions,
+    check_address,
+)
 from kilocam.record import prepare_paths
 
 ROLES = ("recorder", "control", "analyst", "api")
@@ -212,6 +221,20 @@ class Up:
             write_assignment(file, cameras.values(), seal)
 
 
+def check_cameras(settings: Settings) -> None:
+    """Refuse declared cameras with an address nobody can record from.
+
+    Raises:
+        ConfigError: names the camera and what is wrong.
+    """
+    for camera in settings.camera:
+        try:
+            for url in filter(None, (camera.url, camera.detect_url)):
+                check_address(camera.id, url)
+        except Invalid as error:
+            raise ConfigError(str(error)) from None
+
+
 def _role(name: str, role: str, config: dict[str, object]) -> RoleChild:
     boot_wait_s = 0.0 if role == "recorder" else 20.0
     return RoleChild(
@@ -219,6 +242,7 @@ def _role(name: str, role: str, config: dict[str, object]) -> RoleChild:
         role=role,
         entry=f"kilocam.cli.roles.{role}:main",
         config=config,
+        env={_CACHE: os.environ[_CACHE]} if os.environ.get(_CACHE) else {},
         limits=Limits(boot_wait_s=boot_wait_s),
     )
 
@@ -226,6 +250,4 @@ def _role(name: str, role: str, config: dict[str, object]) -> RoleChild:
 def _analyst(name: str, config: dict[str, object]) -> RoleChild:
     """Looking yields to recording: a lower priority, and workers that go lower still."""
     workers = min(_ANALYSTS, len(os.sched_getaffinity(0)))
-    cache = os.environ.get(_CACHE)
-    role = _role(name, "analyst", {**config, "workers": workers})
-    return replace(role, env={_CACHE: cache} if cache else {}, nice=_ANALYST_NICE)
+    return replace(_role(name, "analyst", {**config, "workers": workers}), nice=_ANALYST_NICE)

@@ -20,8 +20,13 @@ MOST_SECONDS = 86_400.0
 MOST_LEFT_SECONDS = 600.0
 """Who is near what was left is looked up over that time at every change."""
 _LEAST_AREA = 1e-5
+"""Of the picture."""
 _LEAST_GROUND = 0.01
-"""Square metres."""
+"""Square metres ..."""
+_LEAST_SIDE = 0.05
+"""... and metres."""
+_LEAST_LENGTH = 0.002
+"""Of the picture's sides."""
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _DAY_MINUTES = 24 * 60
 
@@ -219,8 +224,11 @@ def _test(kind: str, given: Mapping[str, Any]) -> Test:
             return Zone(polygon=_polygon("polygon", given["polygon"]))
         case "line":
             first, second = _points("line", given["line"], 2)
-            if first == second:
-                raise ConfigError("line: both points are the same: give two that differ")
+            if math.dist(first, second) < _LEAST_LENGTH:
+                raise ConfigError(
+                    f"line: its points are less than {_LEAST_LENGTH:.1%} of the picture apart: "
+                    "draw a longer one"
+                )
             return Line(first=first, second=second)
         case "loitering":
             seconds = _number("seconds", given["seconds"], 1, MOST_SECONDS)
@@ -250,6 +258,9 @@ def _speed(given: Mapping[str, Any]) -> Speed:
     for field, corners, least in (("image", image, _LEAST_AREA), ("ground", ground, _LEAST_GROUND)):
         if area(corners) < least:
             raise ConfigError(f"{field}: the four points lie too close together to measure by")
+    sides = (math.dist(a, b) for a, b in zip(ground, (*ground[1:], ground[0]), strict=True))
+    if min(sides) < _LEAST_SIDE:
+        raise ConfigError(f"ground: a side is shorter than {_LEAST_SIDE:g} m: nobody measures so")
     above = _number("above_kmh", given["above_kmh"], 0, 1000)
     return Speed(image=image, plane=Plane.through(image, ground), above_kmh=above)
 

@@ -118,10 +118,12 @@ def _base_url(value: object) -> object:
     if isinstance(value, str) and value:
         try:
             parts = urlsplit(value)
-            plain = bool(parts.hostname) and parts.port != 0
+            plain = bool(_HOST.fullmatch(parts.hostname or "")) and parts.port != 0
         except ValueError:
             raise ValueError(_BAD_BASE_URL) from None
         if parts.scheme not in ("http", "https") or not plain or parts.query or parts.fragment:
+            raise ValueError(_BAD_BASE_URL)
+        if parts.path.rstrip("/").endswith("/chat/completions"):
             raise ValueError(_BAD_BASE_URL)
         if "@" in parts.netloc:
             raise ValueError("it holds a login: put the key into llm.api_key")
@@ -136,6 +138,13 @@ def _key(value: object) -> object:
     return value
 
 
+def _name_of_model(value: object) -> object:
+    if isinstance(value, str) and not value.isprintable():
+        raise ValueError("it holds signs that no model's name has")
+    return value
+
+
+_HOST = re.compile(r"[\w-]+(\.[\w-]+)*\.?|[0-9a-f]*:[0-9a-f:.]+")
 _BAD_BASE_URL = "write it as https://host/v1, up to and without /chat/completions"
 
 
@@ -143,9 +152,9 @@ class LlmSettings(_Section):
     """A language model that looks at pictures; an empty `base_url` means none."""
 
     base_url: Annotated[str, BeforeValidator(_base_url)] = ""
-    model: str = ""
+    model: Annotated[str, BeforeValidator(_name_of_model)] = ""
     api_key: Annotated[str, BeforeValidator(_key), Field(repr=False)] = ""
-    descriptions_per_day: Annotated[int, Field(ge=0)] = 500
+    descriptions_per_day: Annotated[int, Field(ge=0, le=1_000_000)] = 500
     """What a tenant may have described on a UTC day; 0: nothing."""
 
     @model_validator(mode="after")
@@ -256,7 +265,11 @@ def _explain(file: Path | None, error: ValidationError) -> str:
         )
         return f"{source}: unknown key {where!r}; {hint}"
     if first["type"] == "missing":
-        return f"{source}: {where} is missing; add it"
+        entry = next((part for part in first["loc"] if isinstance(part, int)), None)
+        place = f" to [[{first['loc'][0]}]] number {entry + 1}" if entry is not None else ""
+        return f"{source}: {where} is missing; add it{place}"
+    if first["type"] in ("string_too_short", "too_short"):
+        return f"{source}: {where} is empty: write something, or leave the key out"
     message = first["msg"].removeprefix("Value error, ")
     return f"{source}: {where}: {message[:1].lower() + message[1:]}"
 

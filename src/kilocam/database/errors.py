@@ -62,7 +62,8 @@ class UnknownTenant(DatabaseError):
 
     def __init__(self, tenant: str) -> None:
         super().__init__(
-            f"tenant {tenant!r} does not exist: check its name; most belong to 'default'"
+            f"tenant {tenant!r} does not exist: check its name; most belong to 'default', "
+            "and others begin with their first camera"
         )
         self.tenant = tenant
 

@@ -66,8 +66,7 @@ def parse_url(text: str) -> CameraUrl:
     match = _SCHEME.fullmatch(text.strip())
     if match is None:
         raise LocalProtocolError(
-            "the camera URL does not begin with rtsp:// or rtsps://; "
-            "write it as rtsp://user:password@host/path"
+            "the camera URL does not begin with rtsp://; write it as rtsp://user:password@host/path"
         )
     scheme, rest = match[1].lower(), match[2]
     userinfo, authority, path = _split(rest)

@@ -108,7 +108,7 @@ async def test_a_rule_is_put_shown_listed_and_removed(house: House) -> None:
         ({**HALL, "count": 3}, "count does not belong to the kind zone: leave it out"),
         ({**HALL, "colour": "red"}, "colour: "),
         ({"kind": "wall"}, "kind: "),
-        ({"kind": "line", "line": [[0, 0, 1], [1, 1]]}, "line."),
+        ({"kind": "line", "line": [[0, 0, 1], [1, 1]]}, "should have at most 2 items, not 3"),
         ({**LINE, "schedule": {"time_zone": "CEST"}}, "time zone 'CEST' is not known"),
     ],
 )
@@ -122,6 +122,15 @@ async def test_what_is_wrong_with_a_rule_is_told(
     assert answer.headers["content-type"] == "application/problem+json"
     assert detail in answer.json()["detail"]
     assert listed.json()["items"] == []
+
+
+async def test_what_is_no_json_is_told_with_its_place(house: House) -> None:
+    async with house.client() as client:
+        answer = await client.put(
+            f"{RULES}/door", content='{"kind" zone}', headers={"content-type": "application/json"}
+        )
+    assert answer.status_code == 422
+    assert answer.json()["detail"].startswith("body: it is no JSON, from character 8 on: Expecting")
 
 
 async def test_viewers_look_at_rules_and_operators_write_them(house: House) -> None:

@@ -8,8 +8,21 @@ from pathlib import Path
 
 from kilocam.analyse import Manifest
 from kilocam.cli.data import DataDir
-from kilocam.cli.doctor import Finding, examine_llm, examine_models, examine_port
-from kilocam.core.settings import LlmSettings
+from kilocam.cli.doctor import (
+    Finding,
+    examine_cameras,
+    examine_llm,
+    examine_models,
+    examine_port,
+)
+from kilocam.core.settings import CameraSettings, LlmSettings, Settings
+
+
+def test_an_address_that_up_would_refuse_is_told() -> None:
+    good, bad = (CameraSettings(id="gate", url=f"{scheme}://cam/1") for scheme in ("rtsp", "http"))
+    assert examine_cameras(Settings(camera=[good])).ok
+    found = examine_cameras(Settings(camera=[bad]))
+    assert (found.ok, "camera 'gate': address 'http://cam/1'" in found.text) == (False, True)
 
 
 def port_finding(data: Path, port: int) -> Finding:

@@ -7,12 +7,12 @@ import pytest
 
 from kilocam.cli.assignment import AssignedCamera, read_assignment, write_assignment
 from kilocam.cli.commands.demo import simulator_child
-from kilocam.cli.commands.up import check_cameras, parse_roles
+from kilocam.cli.commands.up import parse_roles
 from kilocam.cli.data import DataDir
 from kilocam.cli.engines.postgres import EmbeddedPostgres
 from kilocam.cli.installation import RECORDER, Installation
-from kilocam.cli.supervise_spec import ChildSpec
-from kilocam.cli.up import ROLES, Up, free_address, listen_address
+from kilocam.cli.supervise_spec import ChildSpec, RoleChild
+from kilocam.cli.up import ROLES, Up, check_cameras, free_address, listen_address
 from kilocam.core import ConfigError
 from kilocam.core.settings import CameraSettings, Settings
 from kilocam.fleet import Seal
@@ -98,10 +98,23 @@ def test_cameras_of_the_api_outlive_a_start_without_a_database(tmp_path: Path) -
 
 
 def boot(folder: Path, *beside: ChildSpec) -> list[list[str]]:
+    return [[child.name for child in stage] for stage in stages(folder, *beside)]
+
+
+def stages(folder: Path, *beside: ChildSpec) -> list[list[ChildSpec]]:
     data = DataDir(folder)
     data.open()
     up = Up(Installation(data, Settings()), ("127.0.0.1", 0), ROLES, print, beside=beside)
-    return [[child.name for child in stage] for stage in up._stages()]
+    return up._stages()
+
+
+def test_whoever_reads_models_knows_where_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KILOCAM_CACHE", "/elsewhere")
+    roles = [each for stage in stages(tmp_path) for each in stage if isinstance(each, RoleChild)]
+    knowing = {each.name for each in roles if each.env == {"KILOCAM_CACHE": "/elsewhere"}}
+    assert knowing >= {"analyst-0", "api-0"}
 
 
 def test_recorders_start_before_everything_else(tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ def test_each_kind_is_read() -> None:
             "it crosses itself",
         ),
         ({"kind": "line", "line": [[0, 0]]}, "1 points were given: give 2"),
-        ({"kind": "line", "line": [[0.5, 0.5], [0.5, 0.5]]}, "both points are the same"),
+        ({"kind": "line", "line": [[0.5, 0.5], [0.5, 0.501]]}, "less than 0.2% of the picture"),
         ({"kind": "loitering", "zone": "hall", "seconds": 0}, "seconds: 0 is not possible"),
         ({"kind": "crowd", "zone": "hall", "count": 1}, "count: 1 is not possible"),
         (
@@ -70,6 +70,11 @@ def test_each_kind_is_read() -> None:
             {"kind": "speed", "image": ROAD, "ground": [[0, 0], [0.01, 0], [0.01, 0.01], [0, 0.01]],
              "above_kmh": 3},
             "ground: the four points lie too close together",
+        ),
+        (
+            {"kind": "speed", "image": ROAD, "ground": [[0, 0], [9, 0], [9, 0.01], [0, 0.01]],
+             "above_kmh": 3},
+            "ground: a side is shorter than 0.05 m",
         ),
     ],
 )  # fmt: skip

@@ -6,10 +6,9 @@ import click
 
 from kilocam.cli.data import DataDir
 from kilocam.cli.installation import Installation
-from kilocam.cli.up import ROLES, Up, free_address, listen_address
+from kilocam.cli.up import ROLES, Up, check_cameras, free_address, listen_address
 from kilocam.core import ConfigError
-from kilocam.core.settings import Settings, load_settings
-from kilocam.fleet import Invalid, check_address
+from kilocam.core.settings import load_settings
 
 
 def parse_roles(text: str) -> tuple[str, ...]:
@@ -21,20 +20,6 @@ def parse_roles(text: str) -> tuple[str, ...]:
     if not roles:
         raise ConfigError(f"--roles is empty; name some of {', '.join(ROLES)}")
     return roles
-
-
-def check_cameras(settings: Settings) -> None:
-    """Refuse declared cameras with an address nobody can record from, before anything starts.
-
-    Raises:
-        ConfigError: names the camera and what is wrong.
-    """
-    for camera in settings.camera:
-        try:
-            for url in filter(None, (camera.url, camera.detect_url)):
-                check_address(camera.id, url)
-        except Invalid as error:
-            raise ConfigError(str(error)) from None
 
 
 @click.command()
