@@ -30,7 +30,6 @@ class Camera:
 
     key: CameraKey
     partition: int
-    weight: float
     last_look_us: int
     last_catch_up_us: int = 0
     gate: RateGate = field(default_factory=RateGate)
@@ -53,7 +52,9 @@ class Camera:
     settled: deque[int] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
     queued: Queued = Queued.NOT
     since_us: int = 0
-    """As of when it is overdue there."""
+    """As of when it is overdue there ..."""
+    weight: float = 1.0
+    """... times this."""
     token: int = 0
     """Of its live entry in the fresh lane; others are stale."""
     catching_up: bool = False

@@ -74,6 +74,7 @@ class SchedulerOptions:
     codecs: frozenset[str] = frozenset({"h264", "h265"})
     """What can be looked at at all."""
     weight: Callable[[CameraKey], float] = lambda _key: 1.0
+    """Of a camera, as it is now."""
 
 
 class Scheduler:
@@ -300,7 +301,6 @@ class Scheduler:
         return Camera(
             key=key,
             partition=key.partition,
-            weight=self._options.weight(key),
             last_look_us=now_us - self._options.look_every_us,
             gate=RateGate.knowing(known.levels),
             active=known.active,
@@ -429,6 +429,7 @@ class Scheduler:
 
     def _wait(self, camera: Camera, queued: Queued, since_us: int) -> None:
         camera.queued, camera.since_us = queued, since_us
+        camera.weight = self._options.weight(camera.key)
         camera.token += 1
         queue = self._waiting.setdefault(camera.weight, [])
         heapq.heappush(queue, (since_us, camera.key, camera.token))

@@ -100,6 +100,10 @@ _MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*(@[A-Za-z0-9._+-]+)?")
 ModelReference = Annotated[str, BeforeValidator(_model)]
 
 
+LEAST_WEIGHT, MOST_WEIGHT = 0.1, 10.0
+Weight = Annotated[float, Field(ge=LEAST_WEIGHT, le=MOST_WEIGHT)]
+
+
 class AnalysisSettings(_Section):
     """Which models look; each is `NAME` or `NAME@VERSION` of the models directory."""
 
@@ -112,6 +116,8 @@ class AnalysisSettings(_Section):
     """A trial lasts so long before it may promote: nights are not like days."""
     likeness: ModelReference = "likeness-mobilenet-v2"
     """Tells how alike objects look; empty: nobody does."""
+    tenant_weight: dict[Annotated[str, _checked("tenant")], Weight] = {}
+    """Of all cameras of a tenant, times that of the camera."""
 
 
 def _base_url(value: object) -> object:
@@ -186,6 +192,8 @@ class CameraSettings(_Section):
     transport: Literal["tcp"] = "tcp"
     tenant: Annotated[str, _checked("tenant")] = "default"
     keep: DurationUs | None = None
+    weight: Weight = 1.0
+    """Where time is short it is as overdue as others not looked at for so many times longer."""
 
 
 class Settings(BaseSettings):

@@ -19,7 +19,7 @@ from kilocam.fleet.errors import (
     Unavailable,
     Unsealable,
 )
-from kilocam.fleet.fleet import Fleet
+from kilocam.fleet.fleet import Fleet, weights_of
 from kilocam.fleet.keys import Key, Keyring, Use
 from kilocam.fleet.rules import Rules, rules_of
 from kilocam.fleet.sealing import Seal
@@ -86,4 +86,5 @@ __all__ = [
     "check_address",
     "rules_of",
     "token_subject",
+    "weights_of",
 ]

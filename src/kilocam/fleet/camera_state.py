@@ -1,8 +1,10 @@
 """A camera's state in the store, and how it follows from what somebody says of the camera."""
 
 from dataclasses import fields
+from math import isclose
 from typing import Any
 
+from kilocam.core.settings import LEAST_WEIGHT, MOST_WEIGHT
 from kilocam.database import Row
 from kilocam.fleet.addresses import check_address, display_address
 from kilocam.fleet.errors import Invalid, Unsealable
@@ -31,6 +33,11 @@ class CameraStates:
         """
         if camera.keep_us is not None and camera.keep_us <= 0:
             raise Invalid(f"camera {camera.id!r}: keep must be longer than nothing, for example 7d")
+        if not LEAST_WEIGHT <= camera.weight <= MOST_WEIGHT:
+            raise Invalid(
+                f"camera {camera.id!r}: weight {camera.weight:g} is not possible: "
+                f"give one from {LEAST_WEIGHT:g} to {MOST_WEIGHT:g}"
+            )
         if camera.keep_us is not None and camera.keep_us > _KEEP_MOST_US:
             raise Invalid(f"camera {camera.id!r}: keep is longer than 100 years: shorten it")
         context = f"{tenant}/{camera.id}"
@@ -43,6 +50,7 @@ class CameraStates:
             "transport": camera.transport,
             "keep_us": camera.keep_us,
             "enabled": camera.enabled,
+            "weight": camera.weight,
         }
 
     def assignment(self, row: Row) -> Assignment:
@@ -67,9 +75,11 @@ class CameraStates:
             now = self.assignment(row)
         except Unsealable:
             return False
-        return (now.url, now.detect_url, now.transport, now.keep_us, row["enabled"]) == (
-            camera.url, camera.detect_url, camera.transport, camera.keep_us, camera.enabled,
-        )  # fmt: skip
+        said = (camera.url, camera.detect_url, camera.transport, camera.keep_us)
+        kept = (now.url, now.detect_url, now.transport, now.keep_us)
+        # The database keeps a weight in 32 bits.
+        same = isclose(row["weight"], camera.weight, rel_tol=1e-6)
+        return kept == said and row["enabled"] == camera.enabled and same
 
     def changed(self, row: Row, change: CameraChange) -> CameraInput:
         """The stored camera with `change` made to it.
@@ -84,6 +94,7 @@ class CameraStates:
             transport=row["transport"] if change.transport is UNSET else change.transport,
             keep_us=row["keep_us"] if change.keep_us is UNSET else change.keep_us,
             enabled=row["enabled"] if change.enabled is UNSET else change.enabled,
+            weight=row["weight"] if change.weight is UNSET else change.weight,
         )
 
     def _address(self, row: Row, name: str, wanted: Any) -> str:

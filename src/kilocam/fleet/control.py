@@ -145,4 +145,5 @@ def _input(camera: CameraSettings) -> CameraInput:
         detect_url=camera.detect_url,
         transport=camera.transport,
         keep_us=camera.keep,
+        weight=camera.weight,
     )

@@ -70,6 +70,7 @@ async def project(transaction: Transaction, event: FleetEvent) -> None:
                 sql("put_camera"), event.tenant, thing, data["url"], data["detect_url"],
                 data["sealed_url"], data["sealed_detect_url"], data["transport"], data["keep_us"],
                 data["enabled"], data["declared"], event.version, event.at_us,
+                data.get("weight", 1.0),  # events of before 0003 have none
             )  # fmt: skip
         case "camera_removed":
             await transaction.execute(sql("drop_camera"), event.tenant, thing)

@@ -1,6 +1,6 @@
 """Tenants and cameras: what may be done with them, each time noted in the event store."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 from kilocam.core import Clock, SystemClock, check_id
@@ -31,6 +31,11 @@ from kilocam.fleet.values import (
 
 _NAME_MOST = 200
 _LAST = 2**63 - 1
+
+
+async def weights_of(transaction: Transaction) -> Mapping[str, float]:
+    """Weights of the tenant's cameras that differ from 1."""
+    return {row["id"]: row["weight"] for row in await transaction.fetch(sql("weights"))}
 
 
 class Fleet:

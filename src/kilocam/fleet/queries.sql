@@ -51,12 +51,13 @@ where tenant = $1 and id > $2 order by id limit $3;
 -- name: put_camera
 -- Projection of camera_added and camera_changed.
 insert into camera (tenant, id, url, detect_url, sealed_url, sealed_detect_url, transport, keep_us,
-  enabled, declared, version, created, updated)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12)
+  enabled, declared, version, created, updated, weight)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12, $13)
 on conflict (tenant, id) do update set url = excluded.url, detect_url = excluded.detect_url,
   sealed_url = excluded.sealed_url, sealed_detect_url = excluded.sealed_detect_url,
   transport = excluded.transport, keep_us = excluded.keep_us, enabled = excluded.enabled,
-  declared = excluded.declared, version = excluded.version, updated = excluded.updated;
+  declared = excluded.declared, version = excluded.version, updated = excluded.updated,
+  weight = excluded.weight;
 
 -- name: drop_camera
 -- Projection of camera_removed.
@@ -69,14 +70,18 @@ select 1 from camera where tenant = $1 and id = $2;
 -- name: camera
 -- One camera, held until the transaction ends.
 select tenant, id, url, detect_url, sealed_url, sealed_detect_url, transport, keep_us, enabled,
-  declared, version, created as created_us, updated as updated_us
+  weight, declared, version, created as created_us, updated as updated_us
 from camera where tenant = $1 and id = $2 for update;
 
 -- name: cameras
 -- A page of cameras by id.
 select tenant, id, url, detect_url, sealed_url, sealed_detect_url, transport, keep_us, enabled,
-  declared, version, created as created_us, updated as updated_us
+  weight, declared, version, created as created_us, updated as updated_us
 from camera where tenant = $1 and id > $2 order by id limit $3;
+
+-- name: weights
+-- Cameras of the tenant that are looked at sooner or later than others.
+select id, weight from camera where weight <> 1;
 
 -- name: declared_cameras
 -- Ids of the tenant's cameras that once stood in the configuration file.

@@ -51,6 +51,8 @@ class Camera:
     keep_us: int | None
     """None: the installation's default."""
     enabled: bool
+    weight: float
+    """Where time is short it is as overdue as others not looked at for so many times longer."""
     declared: bool
     """It stands in the configuration file and is changed there."""
     version: int
@@ -73,6 +75,7 @@ class CameraInput:
     transport: Literal["tcp"] = "tcp"
     keep_us: int | None = None
     enabled: bool = True
+    weight: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +87,7 @@ class CameraChange:
     transport: Literal["tcp"] | Unset = UNSET
     keep_us: int | Unset | None = UNSET
     enabled: bool | Unset = UNSET
+    weight: float | Unset = UNSET
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

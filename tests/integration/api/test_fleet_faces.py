@@ -36,7 +36,7 @@ async def test_a_camera_is_added_shown_changed_and_removed(living: House) -> Non
             "/v1/cameras", json={"id": "attic", "url": "rtsp://u:secret@10.0.0.9/s", "keep": "30d"}
         )
         again = await client.post("/v1/cameras", json={"id": "attic", "url": "rtsp://h/"})
-        changed = await client.patch("/v1/cameras/attic", json={"enabled": False})
+        changed = await client.patch("/v1/cameras/attic", json={"enabled": False, "weight": 2.5})
         stale = await client.patch("/v1/cameras/attic", json={"enabled": True, "version": 1})
         listed = await client.get("/v1/cameras")
         removed = await client.delete("/v1/cameras/attic")
@@ -46,6 +46,7 @@ async def test_a_camera_is_added_shown_changed_and_removed(living: House) -> Non
     assert "secret" not in added.text
     assert again.status_code == 409
     assert changed.json()["enabled"] is False
+    assert (added.json()["weight"], changed.json()["weight"]) == (1.0, 2.5)
     assert changed.json()["keep"] == "30d"
     assert stale.status_code == 409
     assert [camera["id"] for camera in listed.json()["items"]] == ["attic"]
@@ -80,6 +81,7 @@ async def test_a_camera_shows_what_its_recorder_says(living: House) -> None:
         ("POST", "/v1/cameras", {**NEW, "keep": "99999999999999d"}),
         ("POST", "/v1/cameras", {**NEW, "keep": "9" * 400 + "d"}),
         ("POST", "/v1/cameras", {**NEW, "url": "rtsp://h/\0"}),
+        ("POST", "/v1/cameras", {**NEW, "weight": 0}),
         ("PATCH", "/v1/cameras/a%00", {"enabled": True}),
         ("GET", "/v1/cameras/%00", None),
         ("GET", "/v1/cameras?cursor=%00", None),

@@ -159,7 +159,8 @@ async def test_an_unknown_tenant_is_told_in_one_line(house: House) -> None:
     with pytest.raises(NotFound) as caught:
         await house.fleet.cameras("nobody")
     assert str(caught.value) == (
-        "tenant 'nobody' does not exist: check its name; most belong to 'default'"
+        "tenant 'nobody' does not exist: check its name; most belong to 'default', and others "
+        "begin with their first camera"
     )
 
 

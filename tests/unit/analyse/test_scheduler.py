@@ -158,6 +158,18 @@ def test_a_camera_of_twice_the_weight_is_looked_at_twice_as_often() -> None:
     assert 1.6 < share < 2.4
 
 
+def test_a_weight_that_changes_holds_from_the_next_window_on() -> None:
+    weights = {"gate": 1.0, "yard": 1.0}
+    desk = Desk(weight=lambda key: weights[key.camera])
+    for turn, weight, first in ((0, 1.0, "yard"), (10, 3.0, "gate"), (20, 0.5, "yard")):
+        weights["gate"] = weight
+        desk.now = float(turn)
+        desk.offer("yard", turn)
+        desk.now += 1
+        desk.offer("gate", turn)
+        assert [desk.look()[0], desk.look()[0]][0] == first
+
+
 def test_a_window_told_twice_is_looked_at_once() -> None:
     desk = Desk()
     assert desk.offer("a", 0)

@@ -62,6 +62,7 @@ def test_the_environment_wins_over_the_file(
         ('[llm]\nbase_url = "https://a b/v1"\nmodel = "m"\n', f"llm.base_url: {_LLM}"),
         ('[llm]\nmodel = "a\\nb"\n', "llm.model: it holds signs that no model's name has"),
         ("[llm]\ndescriptions_per_day = 10000000\n", "llm.descriptions_per_day: input should be"),
+        ("[analysis]\ntenant_weight = {shop = 0}\n", "analysis.tenant_weight.shop: input should"),
         ('[analysis]\ndetector = ""\n', "analysis.detector is empty: write something"),
         ('[llm]\nbase_url = "https://h:x/v1"\nmodel = "m"\n', f"llm.base_url: {_LLM}"),
         (

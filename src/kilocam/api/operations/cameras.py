@@ -8,10 +8,15 @@ from pydantic import Field
 
 from kilocam.api.catalogue import Caller, Catalogue, Model, Nothing, Operation
 from kilocam.core import CameraKey, format_duration, format_time, parse_duration
+from kilocam.core.settings import LEAST_WEIGHT, MOST_WEIGHT
 from kilocam.fleet import UNSET, Camera, CameraChange, CameraInput, Fleet, Role
 
 CameraId = Annotated[str, Field(description="The camera's id, unique in its tenant.")]
 Keep = Annotated[str | None, Field(max_length=30, description="Retention, such as 30d.")]
+CameraWeight = Annotated[
+    float,
+    Field(ge=LEAST_WEIGHT, le=MOST_WEIGHT, description="Where time is short: looked at sooner."),
+]
 Limit = Annotated[int, Field(ge=1, le=500, description="At most so many items.")]
 
 
@@ -56,6 +61,7 @@ class CameraOut(Model):
     transport: str
     keep: str | None
     enabled: bool
+    weight: float
     declared: bool
     version: int
     created: str
@@ -113,6 +119,7 @@ class AddCamera(Model):
     transport: Literal["tcp"] = "tcp"
     keep: Keep = None
     enabled: bool = True
+    weight: CameraWeight = 1.0
 
 
 class ChangeCamera(Model):
@@ -124,6 +131,7 @@ class ChangeCamera(Model):
     transport: Literal["tcp"] = "tcp"
     keep: Keep = None
     enabled: bool = True
+    weight: CameraWeight = 1.0
     version: Annotated[int | None, Field(description="The version the change is based on.")] = None
 
 
@@ -205,6 +213,7 @@ class CameraOperations:
             transport=given.transport,
             keep_us=_keep(given.keep),
             enabled=given.enabled,
+            weight=given.weight,
         )
         return await self._show(
             await self._fleet.add_camera(caller.tenant, camera, actor=caller.actor)
@@ -219,6 +228,7 @@ class CameraOperations:
             transport=given.transport if "transport" in said else UNSET,
             keep_us=_keep(given.keep) if "keep" in said else UNSET,
             enabled=given.enabled if "enabled" in said else UNSET,
+            weight=given.weight if "weight" in said else UNSET,
         )
         camera = await self._fleet.update_camera(
             caller.tenant, given.id, change, actor=caller.actor, expected=given.version
@@ -258,6 +268,7 @@ def _shown(camera: Camera, figures: CameraFigures | None) -> CameraOut:
         transport=camera.transport,
         keep=None if camera.keep_us is None else format_duration(camera.keep_us),
         enabled=camera.enabled,
+        weight=round(camera.weight, 3),
         declared=camera.declared,
         version=camera.version,
         created=format_time(camera.created_us),

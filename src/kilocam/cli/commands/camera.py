@@ -21,6 +21,7 @@ def camera() -> None:
 @click.option("--detect-url", default="", help="Analysed instead of URL; '-' as there.")
 @click.option("--transport", type=click.Choice(["tcp"]), default="tcp", show_default=True)
 @click.option("--keep", help="Retention, such as 30d.")
+@click.option("--weight", type=float, default=1.0, help="Looked at sooner where time is short.")
 @click.option("--tenant")
 @server_options
 def add(
@@ -30,6 +31,7 @@ def add(
     detect_url: str,
     transport: str,
     keep: str | None,
+    weight: float,
     tenant: str | None,
     server: str | None,
     token: str | None,
@@ -42,7 +44,8 @@ def add(
     """
     url = secret_address(url, "URL")
     detect_url = secret_address(detect_url, "detect URL")
-    body = {"id": id, "url": url, "detect_url": detect_url, "transport": transport, "keep": keep}
+    body = {"id": id, "url": url, "detect_url": detect_url, "transport": transport, "keep": keep,
+            "weight": weight}  # fmt: skip
     added = Client.of(server, token, data).call(
         "POST", "/v1/cameras", query={"tenant": tenant}, body=body
     )

@@ -39,6 +39,7 @@ from kilocam.cli.messages import SCHEMAS, bus_target
 from kilocam.cli.roles.models import Models
 from kilocam.cli.roles.quiet import recall, remember
 from kilocam.cli.roles.senses import Senses, senses
+from kilocam.cli.roles.weights import Weights
 from kilocam.core import CameraKey, SystemClock, share_within
 from kilocam.core.metrics import by_name
 from kilocam.database import Database, DatabaseError
@@ -147,6 +148,8 @@ async def _work(child: Child) -> None:
             archive = Archive(installation.footage, live)
             footage, sound = ArchiveFootage(archive), ArchiveFootage(archive, exact=True)
             settings = installation.settings
+            weights = Weights(database, settings.analysis.tenant_weight)
+            scheduling = SchedulerOptions(lookers=workers, weight=weights.of)
             async with leases, senses(footage, sound, database, clock, settings) as beside:
                 await asyncio.to_thread(_note_holder, note, leases.name)
                 analyst = Analyst(
@@ -154,10 +157,10 @@ async def _work(child: Child) -> None:
                     footage=footage,
                     sink=InsightSink(windows, beside.written),
                     workers=pool,
-                    options=AnalystOptions(scheduler=SchedulerOptions(lookers=workers)),
+                    options=AnalystOptions(scheduler=scheduling),
                     clock=clock,
                     learnt=await asyncio.to_thread(recall, quiet),
-                    companions=[*beside.companions, *models.follow(footage)],
+                    companions=[weights, *beside.companions, *models.follow(footage)],
                 )
                 _show_metrics(child, analyst, pool, windows)
                 beside.show_metrics(child)
@@ -167,6 +170,7 @@ async def _work(child: Child) -> None:
                     group.create_task(analyst.run())
                     group.create_task(beside.run())
                     group.create_task(models.run())
+                    group.create_task(weights.run())
                     group.create_task(_report(child, bus, analyst, [beside, models]))
                     group.create_task(_remember_on(analyst, quiet))
         finally:
