@@ -115,7 +115,7 @@ class AddCamera(Model):
 
     id: CameraId
     url: Annotated[str, Field(description="rtsp://user:password@host/path; recorded.")]
-    detect_url: Annotated[str, Field(description="Analysed; empty: the same.")] = ""
+    detect_url: Annotated[str, Field(description="Kept for later: nobody connects to it yet.")] = ""
     transport: Literal["tcp"] = "tcp"
     keep: Keep = None
     enabled: bool = True
