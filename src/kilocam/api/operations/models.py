@@ -56,7 +56,15 @@ class ModelList(Model):
 
     items: list[ModelOut]
     next_cursor: str | None = None
-    problem: Annotated[str, Field(description="Why a canary is not tried; empty: none.")] = ""
+    problem: Annotated[
+        str,
+        Field(
+            description="Why nothing is looked at, or a model cannot be used; empty: all is well."
+        ),
+    ] = ""
+    likeness_problem: Annotated[
+        str, Field(description="Why how objects look is not kept; empty: it is, or is not wanted.")
+    ] = ""
 
 
 class ModelOperations:
