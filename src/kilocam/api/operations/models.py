@@ -85,6 +85,11 @@ class ModelOperations:
             takes=Nothing, gives=ModelList, call=self.list, in_system=True,
         ))  # fmt: skip
 
+    async def likeness_problem(self) -> str:
+        """Why how objects look is not kept; empty: it is, or nothing was told of it."""
+        text = await self._read()
+        return ModelList.model_validate_json(text).likeness_problem if text is not None else ""
+
     async def list(self, caller: Caller, given: Nothing) -> ModelList:  # noqa: ARG002 - for all
         """All of them; they are the installation's, the same for every tenant."""
         text = await self._read()
