@@ -93,6 +93,8 @@ class AnalystStatus:
     """Windows of which the whole was looked at after their key frame."""
     troubles: Mapping[str, int]
     """What had to be tried again, by what it was."""
+    failing: str
+    """Why the last looks failed, all of them; empty: they did not."""
 
 
 class Analyst:
@@ -153,6 +155,7 @@ class Analyst:
             lost=self._scheduler.lost,
             deepened=self._keeper.deepened,
             troubles=dict(self._patience.troubles),
+            failing=self._keeper.failing,
         )
 
     def counts(self) -> dict[CameraKey, Counts]:

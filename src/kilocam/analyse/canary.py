@@ -107,16 +107,23 @@ class Tally:
         return sum(self.kinds.values(), Agreement())
 
 
-def judge(tally: Tally, lasted_us: int, limits: Limits) -> tuple[Verdict, str]:
-    """The verdict and why; `lasted_us` is the time since the trial began."""
-    if against := _against(tally, limits):
+def judge(tally: Tally, lasted_us: int, limits: Limits, failure: str = "") -> tuple[Verdict, str]:
+    """The verdict and why.
+
+    Args:
+        tally: all that was counted.
+        lasted_us: since the trial began.
+        limits: what is borne.
+        failure: how the candidate failed last, if that is known.
+    """
+    if against := _against(tally, limits, failure):
         return Verdict.ROLLED_BACK, against
     if lasted_us >= limits.promoting_us and _certainly_within(tally, limits):
         return Verdict.PROMOTED, _account(tally)
     return Verdict.UNDECIDED, ""
 
 
-def _against(tally: Tally, limits: Limits) -> str:
+def _against(tally: Tally, limits: Limits, failure: str) -> str:
     """What speaks against the candidate for certain."""
 
     def low(seen: int, passed: int) -> float:
@@ -124,7 +131,8 @@ def _against(tally: Tally, limits: Limits) -> str:
 
     asked = tally.looks + tally.failed
     if tally.failed >= limits.least_failures and low(asked, tally.failed) > limits.failed:
-        return f"it failed {tally.failed} of {asked} looks"
+        last = f"; the last time: {failure}" if failure else ""
+        return f"it failed {tally.failed} of {asked} looks{last}"
     for kind, of in tally.kinds.items():
         if of.known >= limits.least_objects and low(of.known, of.missed) > limits.missed:
             return f"it misses {of.missed} of {of.known} {kind}s that the one in use sees"

@@ -8,8 +8,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
-
 from kilocam.analyse.detectors import ObjectDetector
 from kilocam.analyse.pictures import Footage, Picture, PictureSource, picture_at
 from kilocam.core import CameraKey, Detection, Window
@@ -60,8 +58,6 @@ class Comparer:
         self._candidate = candidate
         self._pictures = pictures
         self._stopwatch_ns = stopwatch_ns
-        for detector in (current, candidate):  # the first picture takes longest, and counts not
-            detector.detect(np.zeros((detector.height, detector.width, 3), np.uint8), 1.0, 0)
 
     def compare(self, task: CompareTask) -> CompareOutcome:
         """Show both the picture.

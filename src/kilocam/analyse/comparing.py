@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from kilocam.analyse.canary import Tally, Verdict, agreement, in_share, sure
 from kilocam.analyse.comparer import CompareOutcome, CompareTask
-from kilocam.analyse.errors import FootageError, ModelError, WorkerError
+from kilocam.analyse.errors import MOST_LETTERS, FootageError, ModelError, WorkerError
 from kilocam.analyse.patience import FAILED, Patience, read_footage
 from kilocam.analyse.seams import Comparers, FootageSource, Glance
 from kilocam.analyse.trials import Trial, Trials
@@ -78,6 +78,8 @@ class Comparing:
     _others: set[CameraKey] = field(default_factory=set)
     """Cameras that are not of the share."""
     _unkept: Tally = field(default_factory=Tally)
+    _failure: str = ""
+    """How the candidate failed last."""
     _over: bool = False
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -118,7 +120,7 @@ class Comparing:
         patience = Patience(self.options.read_s, (1.0, 2.0, 5.0))
         while True:
             more, self._unkept = self._unkept, Tally()
-            trial = await patience.attempt("trial", self.trials.add(more))
+            trial = await patience.attempt("trial", self.trials.add(more, self._failure))
             if trial is FAILED:
                 self._unkept += more
                 continue
@@ -179,6 +181,7 @@ class Comparing:
             # fails here is the candidate's.
             self.counts["failed"] += 1
             self._unkept += Tally(failed=1)
+            self._failure = str(error)[:MOST_LETTERS]
             _log.warning("the canary failed: %s", error)
             await asyncio.sleep(self.options.failed_s)
         else:

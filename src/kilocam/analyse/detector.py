@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from kilocam.analyse.models import Model
+from kilocam.analyse.errors import ModelError, in_a_line
+from kilocam.analyse.models import Manifest, Model
 from kilocam.analyse.network import Network
 from kilocam.core import Detection
 
@@ -39,7 +40,11 @@ Floats = NDArray[np.float32]
 
 
 class Detector:
-    """One network in memory; not for several threads at once."""
+    """One network in memory; not for several threads at once.
+
+    Raises:
+        ModelError: it is no such network, or not as its manifest says; one line.
+    """
 
     def __init__(self, model: Model) -> None:
         self._network = Network(model)
@@ -47,6 +52,7 @@ class Detector:
         chosen = {c: k for c, k in sorted(model.manifest.classes.items()) if k in KIND_OF}
         self._columns = np.array(list(chosen))
         self._labels = tuple(chosen.values())
+        self._try(model.manifest)
 
     def detect(self, pixels: Pixels, aspect: float, at_us: int) -> list[Detection]:
         """Objects in a picture, best first, from `FLOOR` up.
@@ -56,9 +62,32 @@ class Detector:
             aspect: Width by height of the picture as it was.
             at_us: When it was taken.
         """
-        boxes, scores = self._network.run(pixels[np.newaxis], "boxes", "scores")
+        boxes, scores = self._run(pixels)
         wanted = scores[0, :, self._columns].T
         return select(boxes[0], wanted, self._labels, aspect, at_us)
+
+    def _run(self, pixels: Pixels) -> Sequence[Floats]:
+        """Corners of boxes, 1 x n x 4, and their scores, 1 x n x columns."""
+        return self._network.run(pixels[np.newaxis], "boxes", "scores")
+
+    def _try(self, manifest: Manifest) -> None:
+        """Look at a black picture."""
+        try:
+            boxes, scores = self._run(np.zeros((self.height, self.width, 3), np.uint8))
+            if scores.ndim != 3 or boxes.shape != (*scores.shape[:2], 4):
+                raise ValueError(f"boxes {boxes.shape} and scores {scores.shape} do not fit")
+        except Exception as error:  # the runtime's errors share no narrower type
+            raise ModelError(
+                f"model {manifest.reference}: it cannot look at a picture as its manifest has it "
+                f"({in_a_line(error)}); correct the one or the other"
+            ) from error
+        there = range(scores.shape[2])
+        for column in self._columns.tolist():
+            if column not in there:
+                raise ModelError(
+                    f"model {manifest.reference}: its manifest has {manifest.classes[column]!r} in "
+                    f"column {column} of {len(there)} that are there, the first being 0; correct it"
+                )
 
 
 def select(

@@ -9,8 +9,10 @@ from collections.abc import Callable
 from importlib.metadata import EntryPoint, entry_points
 from typing import Protocol
 
+import numpy as np
+
 from kilocam.analyse.detector import FLOOR, KIND_OF, Box, Detector, Pixels
-from kilocam.analyse.errors import ModelError
+from kilocam.analyse.errors import ModelError, in_a_line
 from kilocam.analyse.models import BUILT_IN, Manifest, Model
 from kilocam.core import Detection
 
@@ -57,7 +59,7 @@ def check_detector(manifest: Manifest) -> None:
         )
     if manifest.runtime != BUILT_IN:
         _plugin(manifest)
-    elif len(manifest.input) != 4:
+    elif len(manifest.input) != 4 or manifest.input[3] != 3 or min(manifest.input) < 1:
         raise ModelError(
             f"model {manifest.reference}: its manifest gives the input {list(manifest.input)}, "
             "not [1, height, width, 3]; correct it"
@@ -65,10 +67,10 @@ def check_detector(manifest: Manifest) -> None:
 
 
 def make_detector(model: Model) -> ObjectDetector:
-    """The detector that a model is.
+    """The detector that a model is, which has seen a black picture: the first one takes longest.
 
     Raises:
-        ModelError: it cannot be made.
+        ModelError: it cannot be made, or cannot look.
     """
     check_detector(model.manifest)
     if model.manifest.runtime == BUILT_IN:
@@ -81,7 +83,7 @@ def make_detector(model: Model) -> ObjectDetector:
     except Exception as error:  # whatever goes wrong in foreign code
         raise ModelError(
             f"model {model.manifest.reference}: its plug-in {model.manifest.runtime!r} fails "
-            f"({type(error).__name__}: {error}); mend or remove it"
+            f"({in_a_line(error)}); mend or remove it"
         ) from error
 
 
@@ -105,6 +107,7 @@ class _Checked:
     def __init__(self, detector: ObjectDetector) -> None:
         self._detector = detector
         self.width, self.height = int(detector.width), int(detector.height)
+        self.detect(np.zeros((self.height, self.width, 3), np.uint8), 1.0, 0)
 
     def detect(self, pixels: Pixels, aspect: float, at_us: int) -> list[Detection]:
         found = self._detector.detect(pixels, aspect, at_us)

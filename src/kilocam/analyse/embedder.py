@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kilocam.analyse.embedding import EmbedOutcome, EmbedTask
-from kilocam.analyse.errors import ModelError
+from kilocam.analyse.errors import ModelError, in_a_line
 from kilocam.analyse.models import EMBEDDING, Manifest, Model
 from kilocam.analyse.network import Network
 from kilocam.analyse.pictures import Picture, PictureSource, picture_at
@@ -82,7 +82,7 @@ class Embedder:
         except Exception as error:  # the runtime's errors share no narrower type
             raise ModelError(
                 f"model {model.manifest.reference}: it refuses a picture as its manifest has it "
-                f"({error}); correct the one or the other"
+                f"({in_a_line(error)}); correct the one or the other"
             ) from error
         if given.shape != (self._vectors.dimensions,):
             raise ModelError(

@@ -11,6 +11,15 @@ KilocamError
 
 from kilocam.core import KilocamError
 
+MOST_LETTERS = 300
+"""Of foreign errors' texts, which may be pages."""
+
+
+def in_a_line(error: BaseException) -> str:
+    """A foreign error's kind and text, for one of ours that is told to a person."""
+    line = " ".join(f"{type(error).__name__}: {error}".split())
+    return line if len(line) <= MOST_LETTERS else line[: MOST_LETTERS - 1] + "…"
+
 
 class AnalyseError(KilocamError):
     """Something about looking at footage went wrong."""

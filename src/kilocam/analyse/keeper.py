@@ -25,6 +25,8 @@ from kilocam.core import CameraKey, Clock
 
 _log = logging.getLogger(__name__)
 
+FAILING = 3
+"""So many looks failed one after the other: that is the workers, no camera's footage."""
 MOST_AT_ONCE = 5_000
 """Skipped windows told in one transaction."""
 
@@ -97,6 +99,9 @@ class Keeper:
         self._noting, self._settling = asyncio.Lock(), asyncio.Lock()
         self.stages: dict[str, StageCount] = {}
         self.deepened = 0
+        self._failed = 0
+        self.failing = ""
+        """Why the last looks failed, all of them; empty: they did not."""
 
     @property
     def unkept(self) -> int:
@@ -112,6 +117,7 @@ class Keeper:
 
     async def keep(self, look: Look, outcome: LookOutcome, held: Partition) -> None:
         """A look is done."""
+        self._failed, self.failing = 0, ""
         seen = _Seen(look, outcome, self._clock.wall_us(), held)
         if outcome.before is None and not outcome.found and not outcome.findings.objects:
             self._uneventful.append(seen)
@@ -121,8 +127,18 @@ class Keeper:
     def give_up(self, look: Look, reason: SkipReason, error: Exception) -> None:
         """A look failed for good."""
         self._patience.troubles[reason] += 1
+        if reason is SkipReason.FAILED:
+            self._count_failure(error)
         _log.info("window %s of %s skipped: %s", look.target.start_us, look.key, error)
         self._scheduler.give_up(look, cost_us=look.charged_us, reason=reason)
+
+    def _count_failure(self, error: Exception) -> None:
+        """Warn once of failures in a row: a footage that harms a decoder is news, not trouble."""
+        self._failed += 1
+        if self._failed == FAILING:
+            _log.warning("the last %d looks failed: %s", FAILING, error)
+        if self._failed >= FAILING:
+            self.failing = str(error)
 
     async def finish(self) -> None:
         """Keep now what waits for others."""

@@ -20,7 +20,7 @@ from faster_whisper.vad import (  # type: ignore[import-untyped] # as above
     get_speech_timestamps,
 )
 
-from kilocam.analyse.errors import ModelError
+from kilocam.analyse.errors import ModelError, in_a_line
 from kilocam.analyse.loudness import RATE, is_loud
 from kilocam.analyse.models import Model
 from kilocam.analyse.sounds import SoundClasses
@@ -100,7 +100,7 @@ class Listener:
             )
         except Exception as error:  # the library's errors share no narrower type
             raise ModelError(
-                f"model {model.manifest.name}: faster-whisper refuses it ({error}); "
+                f"model {model.manifest.name}: faster-whisper refuses it ({in_a_line(error)}); "
                 "delete it and run tools/models.py"
             ) from error
         self._stopwatch_ns = stopwatch_ns

@@ -11,9 +11,9 @@ import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 from kilocam.analyse.errors import ModelError
+from kilocam.analyse.shape import fields_of
 
 DETECTOR = "ssdlite-mobilenet-v2-int8"
 DETECTOR_32 = "ssdlite-mobilenet-v2"
@@ -28,7 +28,8 @@ BUILT_IN = "ssdlite"
 """The runtime of detectors whose network has the outputs of `tools/tfjs.py`."""
 EMBEDDING = "embedding"
 """The runtime of networks that make vectors of pictures (`embedder.py`)."""
-MEND = "run tools/models.py to fetch it"
+FETCHED = frozenset({DETECTOR, DETECTOR_32, READER, LISTENER, SOUNDS, LIKENESS})
+"""What `tools/models.py` puts there; all else is somebody's own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,13 +50,6 @@ class Vectors:
     tokens: int = 77
     """So many it takes; shorter texts are filled up with `pad`."""
     pad: int = 0
-
-    @classmethod
-    def from_fields(cls, fields: dict[str, Any]) -> "Vectors":
-        """Of JSON (hence `Any`)."""
-        for name in ("mean", "std"):
-            fields[name] = tuple(float(each) for each in fields.get(name, ()))
-        return cls(**fields)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,18 +87,15 @@ class Manifest:
         """Read what `to_json` wrote.
 
         Raises:
-            ValueError: the text is no manifest.
+            ValueError: the text is no manifest; one line, which key it is and how to write it.
         """
         try:
-            fields = json.loads(text)
-            fields["input"] = tuple(fields["input"])
-            fields["classes"] = {int(column): str(k) for column, k in fields["classes"].items()}
-            fields["others"] = dict(fields.get("others", {}))
-            if fields.get("vectors") is not None:
-                fields["vectors"] = Vectors.from_fields(fields["vectors"])
-            return cls(**fields)
-        except (TypeError, KeyError, AttributeError) as error:
-            raise ValueError(str(error)) from None
+            given = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise ValueError(f"it is no JSON: {error}") from None
+        except RecursionError:
+            raise ValueError("it is nested too deeply") from None
+        return cls(**fields_of(cls, given, {"vectors": Vectors}))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,14 +127,17 @@ def load_manifest(reference: str, directory: Path) -> Manifest:
     Raises:
         ModelError: there is none, or it is another's; one line.
     """
-    name, _, version = reference.partition("@")
-    file = directory / f"{reference}.json"
-    if not file.exists():
-        file = directory / f"{name}.json"
-    manifest = _manifest(reference, file, directory)
-    if manifest.name != name or version not in ("", manifest.version):
+    file = _file(reference, directory)
+    try:
+        manifest = _manifest(reference, file)
+    except FileNotFoundError as error:
         raise ModelError(
-            f"model {reference}: {file} is that of {manifest.reference}; {_mend(directory)}"
+            f"model {reference}: {file}: {error.strerror}; {_another(reference, directory)}"
+        ) from None
+    if not _is_of(manifest, reference):
+        raise ModelError(
+            f"model {reference}: {file} is of the model with name {manifest.name!r} and version "
+            f"{manifest.version!r}; {_another(reference, directory)}"
         )
     return manifest
 
@@ -165,36 +159,73 @@ def known_models(directory: Path) -> Iterator[Manifest | ModelError]:
     """What each manifest of a folder says, or what is wrong with it; by file name."""
     for file in sorted(directory.glob("*.json")):
         try:
-            yield _manifest(file.stem, file, directory)
+            yield _manifest(file.stem, file)
+        except FileNotFoundError:
+            continue  # gone since
         except ModelError as error:
             yield error
 
 
-def _checked(name: str, file: Path, sha256: str) -> bytes:
+def mend(reference: str, own: str) -> str:
+    """How to mend a model: what tools fetch is fetched, with somebody's own do as `own` says."""
+    name = reference.partition("@")[0]
+    if name not in FETCHED:
+        return own
+    return f"run tools/models.py{' --sounds' if name == SOUNDS else ''} to fetch it"
+
+
+def _checked(reference: str, file: Path, sha256: str) -> bytes:
     try:
         content = file.read_bytes()
-    except OSError as error:
-        raise ModelError(f"model {name}: {file}: {error.strerror}; {MEND}") from None
-    if hashlib.sha256(content).hexdigest() != sha256:
+    except (OSError, ValueError) as error:  # a name may hold what no file's does
+        why = error.strerror if isinstance(error, OSError) else error
+        remedy = mend(reference, "put it there or correct its name in the manifest")
+        raise ModelError(f"model {reference}: {str(file)!r}: {why}; {remedy}") from None
+    if (found := hashlib.sha256(content).hexdigest()) != sha256:
+        remedy = mend(reference, f"if it is the right file write {found} into the manifest")
         raise ModelError(
-            f"model {name}: {file} is not the file its manifest names (SHA-256 differs); "
-            f"delete it and {MEND}"
+            f"model {reference}: {file} is not the file its manifest names (SHA-256 differs); "
+            f"{remedy}"
         )
     return content
 
 
-def _manifest(name: str, file: Path, directory: Path) -> Manifest:
+def _manifest(reference: str, file: Path) -> Manifest:
+    """Raises `FileNotFoundError` besides: how to mend that only the caller knows."""
     try:
         return Manifest.from_json(file.read_text())
-    except OSError as error:
-        raise ModelError(f"model {name}: {file}: {error.strerror}; {_mend(directory)}") from None
-    except ValueError as error:
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
         raise ModelError(
-            f"model {name}: manifest {file} cannot be read ({error}); delete it and {MEND}"
+            f"model {reference}: manifest {file} cannot be read ({why}); "
+            f"{mend(reference, 'correct it')}"
         ) from None
 
 
-def _mend(directory: Path) -> str:
+def _file(reference: str, directory: Path) -> Path:
+    """Where the manifest of a model is looked for."""
+    file = directory / f"{reference}.json"
+    return file if file.exists() else directory / f"{reference.partition('@')[0]}.json"
+
+
+def _is_of(manifest: Manifest, reference: str) -> bool:
+    name, _, version = reference.partition("@")
+    return manifest.name == name and version in ("", manifest.version)
+
+
+def _another(reference: str, directory: Path) -> str:
     """How to come by a model that is not there: fetch it, or take another."""
-    there = ", ".join(sorted(file.stem for file in directory.glob("*.json")))
-    return f"{MEND}, or name one that is there: {there}" if there else MEND
+    first = mend(reference, "put it there")
+    there = ", ".join(file.stem for file in sorted(directory.glob("*.json")) if _usable(file))
+    return f"{first}, or name one that is there: {there}" if there else first
+
+
+def _usable(file: Path) -> bool:
+    """Whether a manifest can be read, is that of its file's name, and its network is there."""
+    try:
+        manifest = _manifest(file.stem, file)
+        return _is_of(manifest, file.stem) and (file.parent / manifest.file).is_file()
+    except (OSError, ValueError, ModelError):
+        return False

@@ -6,7 +6,7 @@ import numpy as np
 import onnxruntime  # type: ignore[import-untyped] # it ships no types
 from numpy.typing import NDArray
 
-from kilocam.analyse.errors import ModelError
+from kilocam.analyse.errors import ModelError, in_a_line
 from kilocam.analyse.models import Model
 
 _ERRORS_ONLY = 3
@@ -36,7 +36,8 @@ class Network:
             )
         except Exception as error:  # the runtime's errors share no narrower type
             raise ModelError(
-                f"model {model.manifest.name}: ONNX Runtime refuses it ({error}); "
+                f"model {model.manifest.reference}: ONNX Runtime refuses "
+                f"{file or model.manifest.file} ({in_a_line(error)}); "
                 "delete it and run tools/models.py, or correct it if it is your own"
             ) from error
         self.inputs: Mapping[str, str] = {

@@ -217,6 +217,8 @@ class _Worker:
             raise WorkerError(f"{what}: {error}") from None
         except _GONE:
             raise WorkerError(f"{what}: died") from None
+        if isinstance(answer, Broken):
+            raise WorkerError(f"{what}: {answer.text}")
         if not isinstance(answer, Done | Unreadable):
             raise WorkerError(f"{what}: answered {answer!r}")
         return answer

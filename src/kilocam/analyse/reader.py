@@ -11,7 +11,7 @@ from collections.abc import Callable
 import rapidocr
 from rapidocr.utils.output import RapidOCROutput
 
-from kilocam.analyse.errors import ModelError
+from kilocam.analyse.errors import ModelError, in_a_line
 from kilocam.analyse.lines import Line, ReadOutcome, ReadTask
 from kilocam.analyse.models import Model
 from kilocam.analyse.pictures import Picture, PictureSource, part_of, picture_at
@@ -46,7 +46,7 @@ class Reader:
             self._engine = rapidocr.RapidOCR(params={**_OPTIONS, _DET: det, _REC: rec})
         except Exception as error:  # the library's errors share no narrower type
             raise ModelError(
-                f"model {model.manifest.name}: RapidOCR refuses it ({error}); "
+                f"model {model.manifest.name}: RapidOCR refuses it ({in_a_line(error)}); "
                 "delete it and run tools/models.py"
             ) from error
 

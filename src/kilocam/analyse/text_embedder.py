@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from kilocam.analyse.embedder import Floats, check_embedding, unit
 from kilocam.analyse.embedding import EmbedOutcome, TextTask
-from kilocam.analyse.errors import ModelError
+from kilocam.analyse.errors import ModelError, in_a_line
 from kilocam.analyse.models import Model, Vectors
 from kilocam.analyse.network import Network
 
@@ -39,7 +39,7 @@ class TextEmbedder:
             given = self._vector("")
         except Exception as error:  # the libraries' errors share no narrower type
             raise ModelError(
-                f"model {self._model}: its text or its tokenizer is refused ({error}); "
+                f"model {self._model}: its text or its tokenizer is refused ({in_a_line(error)}); "
                 "correct its manifest or its files"
             ) from error
         if given.shape != (vectors.dimensions,):

@@ -35,8 +35,12 @@ class Trial:
 class Trials(Protocol):
     """Whoever keeps a trial (`BusTrial`)."""
 
-    async def add(self, more: Tally) -> Trial:
+    async def add(self, more: Tally, failure: str = "") -> Trial:
         """Add what was counted since; gives the trial as it stands now, perhaps decided.
+
+        Args:
+            more: what was counted.
+            failure: how the candidate failed last, for a verdict that is about that.
 
         Raises:
             KilocamError: not now; hand it in again with what comes.
@@ -68,11 +72,11 @@ class BusTrial:
         self._limits = limits
         self._clock = clock
 
-    async def add(self, more: Tally) -> Trial:
+    async def add(self, more: Tally, failure: str = "") -> Trial:
         """As `Trials` has it."""
         while True:
             known, revision = await self._get()
-            trial = self._judged(known, more)
+            trial = self._judged(known, more, failure)
             if trial == known:
                 return trial
             try:
@@ -81,13 +85,13 @@ class BusTrial:
                 continue  # another analyst was faster
             return trial
 
-    def _judged(self, known: Trial | None, more: Tally) -> Trial:
+    def _judged(self, known: Trial | None, more: Tally, failure: str) -> Trial:
         now_us = self._clock.wall_us()
         trial = known or Trial(current=self._current, candidate=self._candidate, begun_us=now_us)
         if trial.verdict is not Verdict.UNDECIDED:
             return trial
         trial = replace(trial, tally=trial.tally + more)
-        verdict, why = judge(trial.tally, now_us - trial.begun_us, self._limits)
+        verdict, why = judge(trial.tally, now_us - trial.begun_us, self._limits, failure)
         decided_us = 0 if verdict is Verdict.UNDECIDED else now_us
         return replace(trial, verdict=verdict, why=why, decided_us=decided_us)
 

@@ -24,7 +24,7 @@ class Ready:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Broken:
-    """The worker cannot work at all; one line for a person."""
+    """The worker cannot go on, or not begin; one line for a person."""
 
     text: str
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from kilocam.analyse.errors import AnalyseError, FootageError
+from kilocam.analyse.errors import AnalyseError, FootageError, in_a_line
 from kilocam.analyse.models import DETECTOR, LIKENESS, LISTENER, READER, SOUNDS, load_model
 from kilocam.analyse.wire import Broken, Done, Outcome, Ready, Unreadable, encode, read_task
 
@@ -52,6 +52,9 @@ def serve(
             answer(Done(outcome=do(task), rss_bytes=_rss_bytes()))
         except FootageError as error:
             answer(Unreadable(text=str(error)))
+        except Exception as error:
+            answer(Broken(text=in_a_line(error)))  # else all that is known is that it died
+            raise
 
 
 def restrain(kind: str = "look") -> tuple[BinaryIO, BinaryIO]:

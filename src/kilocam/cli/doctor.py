@@ -1,5 +1,6 @@
 """Checks of the machine: what is wrong, and how to mend it."""
 
+import asyncio
 import ctypes
 import ctypes.util
 import os
@@ -7,13 +8,14 @@ import resource
 import shutil
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Never
 
 from kilocam.analyse.detectors import check_detector
 from kilocam.analyse.embedder import check_embedding
-from kilocam.analyse.errors import ModelError
+from kilocam.analyse.errors import ModelError, WorkerError
 from kilocam.analyse.models import (
     Manifest,
     known_models,
@@ -21,6 +23,7 @@ from kilocam.analyse.models import (
     load_model,
     models_directory,
 )
+from kilocam.analyse.pool import PoolOptions, WorkerPool, worker_command
 from kilocam.cli.data import DataDir
 from kilocam.cli.installation import Installation
 from kilocam.cli.roles.describer import endpoint_of
@@ -158,23 +161,44 @@ def _address(data: DataDir) -> str:
 def examine_models(
     folder: Path, detector: str, canary: str = "", likeness: str = ""
 ) -> Iterator[Finding]:
-    """Each model that is there, and whether those that are named can do what they are to."""
+    """Each model that is there, and whether those that are named can do what they are to.
+
+    What those do is foreign code's: it is tried in a worker, started as the analyst starts one.
+    """
     for known in known_models(folder):
         yield _whole(known, folder) if isinstance(known, Manifest) else _bad_model("model", known)
-    for name, reference, check in (
-        ("detector", detector, check_detector),
-        ("canary", canary, check_detector),
-        ("likeness", likeness, check_embedding),
+    for name, reference, check, kind in (
+        ("detector", detector, check_detector, "look"),
+        ("canary", canary, check_detector, "look"),
+        ("likeness", likeness, check_embedding, "embed"),
     ):
-        if not reference:
-            continue
-        try:
-            manifest = load_manifest(reference, folder)
-            check(manifest)
-        except ModelError as error:
-            yield _bad_model(name, error)
-        else:
-            yield Finding(name=name, ok=True, text=manifest.reference)
+        if reference:
+            yield _works(name, reference, check, worker_command(folder, kind, reference), folder)
+
+
+def _works(
+    name: str,
+    reference: str,
+    check: Callable[[Manifest], None],
+    command: tuple[str, ...],
+    folder: Path,
+) -> Finding:
+    """Whether a worker with a model is ready: it has shown it a black picture then."""
+    try:
+        manifest = load_manifest(reference, folder)
+        check(manifest)
+        asyncio.run(_started(command))
+    except ModelError as error:
+        return _bad_model(name, error)
+    except WorkerError as error:
+        mend = "see above what it wrote; mend its network or plug-in, or name another"
+        return Finding(name=name, ok=False, text=f"model {reference}: {error}", mend=mend)
+    return Finding(name=name, ok=True, text=f"{manifest.reference} looks at a picture")
+
+
+async def _started(command: tuple[str, ...]) -> None:
+    async with WorkerPool[Never, Never](command, PoolOptions(workers=1)):
+        pass
 
 
 def _whole(manifest: Manifest, folder: Path) -> Finding:
@@ -184,7 +208,10 @@ def _whole(manifest: Manifest, folder: Path) -> Finding:
     except ModelError as error:
         return _bad_model("model", error)
     classes = f", {len(manifest.classes)} classes" if manifest.classes else ""
-    text = f"{manifest.reference}, {manifest.licence}, whole{classes}; from {manifest.source}"
+    text = (
+        f"{manifest.reference}, {manifest.licence}, files as its manifest says{classes}; "
+        f"from {manifest.source}"
+    )
     return Finding(name="model", ok=True, text=text)
 
 

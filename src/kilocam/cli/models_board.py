@@ -17,33 +17,43 @@ from kilocam.core import format_time
 def listing(
     manifests: Iterable[Manifest],
     *,
-    configured: Manifest,
-    looking: Manifest,
+    configured: Manifest | None,
+    looking: Manifest | None,
     candidate: Manifest | None,
     trial: Trial | None,
     likeness: Manifest | None,
     problem: str,
+    likeness_problem: str = "",
 ) -> dict[str, object]:
     """The answer, as `kilocam.api.operations.models` has it."""
     items = []
     for manifest in manifests:
-        on_trial = candidate is not None and manifest.reference == candidate.reference
-        if manifest.reference == configured.reference:
-            role = "current" if manifest.reference == looking.reference else "replaced"
+        on_trial = _same(manifest, candidate)
+        if looking is not None and _same(manifest, configured):
+            role = "current" if _same(manifest, looking) else "replaced"
         elif on_trial:
             verdict = trial.verdict if trial is not None else Verdict.UNDECIDED
             role = "canary" if verdict is Verdict.UNDECIDED else str(verdict)
-        elif likeness is not None and manifest.reference == likeness.reference:
+        elif _same(manifest, likeness):
             role = "likeness"
         else:
             role = {READER: "reader", LISTENER: "listener"}.get(manifest.name, "idle")
         items.append(_shown(manifest, role, trial if on_trial else None))
-    return {"items": items, "next_cursor": None, "problem": problem}
+    return {
+        "items": items,
+        "next_cursor": None,
+        "problem": problem,
+        "likeness_problem": likeness_problem,
+    }
 
 
 def write_models(file: Path, models: dict[str, object]) -> None:
     """Replace the file (blocking)."""
     write_whole(file, json.dumps(models))
+
+
+def _same(one: Manifest, other: Manifest | None) -> bool:
+    return other is not None and one.reference == other.reference
 
 
 def _shown(manifest: Manifest, role: str, trial: Trial | None) -> dict[str, object]:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -100,6 +101,13 @@ _MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*(@[A-Za-z0-9._+-]+)?")
 ModelReference = Annotated[str, BeforeValidator(_model)]
 
 
+def _within_a_year(us: int) -> int:
+    if us > _YEAR_US:
+        raise ValueError("write 365d at most: a longer trial would never end")
+    return us
+
+
+_YEAR_US = parse_duration("365d")
 LEAST_WEIGHT, MOST_WEIGHT = 0.1, 10.0
 Weight = Annotated[float, Field(ge=LEAST_WEIGHT, le=MOST_WEIGHT)]
 
@@ -112,7 +120,7 @@ class AnalysisSettings(_Section):
     """The one on trial beside it; empty: none."""
     canary_share: Annotated[float, Field(gt=0, le=1)] = 0.25
     """Of the cameras."""
-    canary_least: DurationUs = parse_duration("1d")
+    canary_least: Annotated[DurationUs, AfterValidator(_within_a_year)] = parse_duration("1d")
     """A trial lasts so long before it may promote: nights are not like days."""
     likeness: ModelReference = "likeness-mobilenet-v2"
     """Tells how alike objects look; empty: nobody does."""

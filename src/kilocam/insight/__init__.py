@@ -16,7 +16,15 @@ from kilocam.insight.days import (
     make_day_asked_for,
     make_days,
 )
-from kilocam.insight.errors import InsightError, Invalid, NotFound, NotYet, Refused, Unavailable
+from kilocam.insight.errors import (
+    InsightError,
+    Invalid,
+    NotFound,
+    NotSeen,
+    NotYet,
+    Refused,
+    Unavailable,
+)
 from kilocam.insight.feed import Bell, Feed
 from kilocam.insight.hits import Evaluated, HitCount, RuleHits, RulesOf
 from kilocam.insight.insight import Insight
@@ -74,6 +82,7 @@ __all__ = [
     "Meaning",
     "Missed",
     "NotFound",
+    "NotSeen",
     "NotYet",
     "Page",
     "Refused",

@@ -3,6 +3,7 @@
 KilocamError
 └── InsightError
     ├── NotFound     no such event, no such tenant
+    │   └── NotSeen  how an event looks is not known, or not yet
     ├── Invalid      a cursor, a limit or a filter that cannot be taken
     ├── Unavailable  the database is away; try again later
     ├── NotYet       a window cannot be kept yet, others can; or no vector can
@@ -23,6 +24,10 @@ class InsightError(KilocamError):
 
 class NotFound(InsightError):
     """There is no such thing."""
+
+
+class NotSeen(NotFound):
+    """How an event looks is not known, or not yet."""
 
 
 class Invalid(InsightError):

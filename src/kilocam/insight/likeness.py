@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from kilocam.core import Clock, SystemClock, format_duration
 from kilocam.database import Database, Row, Transaction, load_queries
-from kilocam.insight.errors import Invalid, NotFound, NotYet, Unavailable, insight_errors, refusals
+from kilocam.insight.errors import Invalid, NotSeen, NotYet, Unavailable, insight_errors, refusals
 from kilocam.insight.insight import Insight, bounds_of, check_limit
 from kilocam.insight.query import alike
 from kilocam.insight.seams import Encoded, Portrait
@@ -67,7 +67,7 @@ class Likeness:
         Of its class or one it is mistaken for; a week around it, unless a time is given.
 
         Raises:
-            NotFound: there is no such event, or nobody knows how it looks.
+            NotFound: there is no such event; `NotSeen`: nobody knows how it looks.
             Invalid: the limit or the time cannot be taken.
             Unavailable: the database is away, or keeps no vectors.
         """
@@ -88,7 +88,7 @@ class Likeness:
                     raise Unavailable(NO_VECTORS)
                 one = await transaction.fetchrow(_sql("likeness"), tenant, event.id)
                 if one is None:
-                    raise NotFound(
+                    raise NotSeen(
                         f"how event {id_!r} looks is not known: objects are looked at closely "
                         "some seconds after they were seen; texts and speech never are"
                     )

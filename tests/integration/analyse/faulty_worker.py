@@ -26,6 +26,8 @@ def look(task: LookTask) -> LookOutcome:
             os.kill(os.getpid(), signal.SIGSTOP)
         case "hang":
             time.sleep(600)
+        case "raise":
+            raise IndexError("column 99999\nis not there")
         case "unreadable":
             raise FootageError("no picture")
     findings = Findings(window=task.window, objects=(), changed=None, stages={})

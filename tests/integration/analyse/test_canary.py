@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -154,6 +155,21 @@ async def test_a_deliberately_bad_model_is_rolled_back_and_not_tried_again(
         assert again == verdict
 
 
+async def test_a_model_that_cannot_look_is_rolled_back_with_the_reason(
+    server: Server, models: Path, busy: Recording
+) -> None:
+    current, candidate = install_current(models), install(models, "bad-eye")
+    wrong = replace(candidate, classes={99999: "person"})
+    (models / "bad-eye@2.json").write_text(wrong.to_json())
+    command = worker_command(models, "compare", current.reference, wrong.reference)
+    async with _trial(server, current, wrong) as trial:
+        verdict = await _tried(trial, command, busy)
+    assert verdict.verdict is Verdict.ROLLED_BACK
+    assert verdict.why.startswith(
+        "it failed 3 of 3 looks; the last time: model bad-eye@2: its manifest has 'person' in "
+    )
+
+
 @pytest.mark.parametrize(
     ("body", "failures"), [("os.abort()", 3), ("time.sleep(600)", 1)], ids=["crashes", "hangs"]
 )
@@ -173,7 +189,9 @@ async def test_a_model_that_crashes_or_hangs_is_rolled_back(
     async with _trial(server, current, candidate, limits) as trial:
         verdict = await _tried(trial, command, busy, PoolOptions(workers=1, task_s=3.0))
     assert verdict.verdict is Verdict.ROLLED_BACK
-    assert verdict.why == f"it failed {failures} of {failures} looks"
+    assert verdict.why.startswith(
+        f"it failed {failures} of {failures} looks; the last time: worker "
+    )
 
 
 async def test_counts_of_several_analysts_come_together(server: Server, models: Path) -> None:

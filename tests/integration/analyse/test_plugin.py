@@ -76,6 +76,19 @@ def test_a_plugin_that_cannot_be_made_says_why_in_one_line(models: Path, install
         make_detector(load_model("hivis-yellow", models))
 
 
+def test_a_plugin_that_cannot_look_says_why_in_one_line(models: Path, installed: Path) -> None:
+    (installed / "hivis" / "__init__.py").write_text(
+        "class Blind:\n"
+        "    width = height = 8\n"
+        "    def detect(self, pixels, aspect, at_us):\n"
+        "        return pixels.eyes\n"
+        "def make(model):\n"
+        "    return Blind()\n"
+    )
+    with pytest.raises(ModelError, match=r"its plug-in 'hivis' fails \(AttributeError: .*; mend"):
+        make_detector(load_model("hivis-yellow", models))
+
+
 def test_what_a_plugin_says_is_believed_only_where_it_fits(models: Path, installed: Path) -> None:
     (installed / "hivis" / "__init__.py").write_text(
         "from kilocam.core import Detection\n"

@@ -117,6 +117,17 @@ async def test_a_look_that_crashes_twice_fails_and_the_next_camera_is_looked_at(
         assert pool.counts.crashed == 2
 
 
+@pytest.mark.asyncio
+async def test_a_worker_that_an_error_ends_tells_it_first(tmp_path: Path) -> None:
+    async with _pool(tmp_path) as pool:
+        with pytest.raises(
+            WorkerError, match=r"default/raise, .*: IndexError: column 99999 is not there$"
+        ):
+            await _pid(pool, "raise")
+        assert await _pid(pool) > 0
+        assert pool.counts.crashed == 2
+
+
 @pytest.mark.parametrize("how", ["freeze", "hang"])
 @pytest.mark.asyncio
 async def test_a_look_beyond_its_deadline_kills_its_worker(tmp_path: Path, how: str) -> None:

@@ -92,6 +92,11 @@ async def _encode(text: str) -> Encoded | None:
     return Encoded() if "umbrella" in text else None
 
 
+async def _likeness_problem() -> str:
+    """An analyst whose model broke; what was kept before is there."""
+    return "model glass: it is broken"
+
+
 @pytest_asyncio.fixture
 async def house(postgres: PostgresServer, tmp_path: Path) -> AsyncIterator[House]:
     installation = Installation(postgres, (Room("fleet"), Room("insight")))
@@ -112,7 +117,7 @@ async def house(postgres: PostgresServer, tmp_path: Path) -> AsyncIterator[House
             likeness = Likeness(database)
             meaning = Meaning(insight, likeness, _encode)
             EventOperations(insight, feed, cameras, meaning).enter(catalogue)
-            LikenessOperations(likeness, cameras).enter(catalogue)
+            LikenessOperations(likeness, cameras, _likeness_problem).enter(catalogue)
             AnalysisOperations(insight, cameras).enter(catalogue)
             mount(app, catalogue, identity.caller)
             mount_streams(app, feed, cameras, identity, translator)
@@ -540,3 +545,16 @@ async def test_similar_events_are_events_with_their_likeness(house: House) -> No
     assert [item["id"] for item in since["items"]] == [ids[2]]
     assert (long.status_code, unknown.status_code, foreign.status_code) == (422, 404, 404)
     assert "ask for 31d at most" in long.json()["detail"]
+    assert "glass" not in foreign.json()["detail"]
+
+
+async def test_why_an_event_was_not_looked_at_closely_is_told(house: House) -> None:
+    one = seen(0, 0)
+    await house.windows.write(looked(0, one))
+    await _shown(house, 1, (1.0, 0.0))
+    async with house.client() as client:
+        answer = await client.get(f"/v1/events/{one.event_id}/similar")
+    assert answer.status_code == 404
+    assert answer.json()["detail"].endswith(
+        "never are; how objects look is not kept now: model glass: it is broken"
+    )

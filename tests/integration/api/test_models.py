@@ -7,6 +7,7 @@ from tests.integration.api.conftest import House
 
 from kilocam.analyse import Manifest, Tally, Trial, Verdict
 from kilocam.analyse.canary import Agreement
+from kilocam.api.operations.models import ModelOperations
 from kilocam.cli.models_board import listing, write_models
 
 pytestmark = pytest.mark.asyncio
@@ -67,3 +68,17 @@ async def test_before_an_analyst_has_told_of_them_that_is_told(house: House) -> 
         answer = (await viewer.get("/v1/models")).raise_for_status().json()
     assert answer["items"] == []
     assert answer["problem"] == "no analyst has told of its models yet"
+
+
+async def test_what_is_wrong_with_likeness_is_told_by_itself(house: House) -> None:
+    file = house.folder / "models.json"
+    shown = listing([], configured=None, looking=None, candidate=None, trial=None, likeness=None,
+                    problem="", likeness_problem="model glass: it is broken")  # fmt: skip
+
+    async def read() -> str | None:
+        return file.read_text() if file.exists() else None
+
+    models = ModelOperations(read)
+    assert await models.likeness_problem() == ""
+    write_models(file, shown)
+    assert await models.likeness_problem() == "model glass: it is broken"

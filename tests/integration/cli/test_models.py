@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -214,7 +214,7 @@ async def test_a_promoted_model_looks_at_once_and_after_a_restart(
 @pytest.mark.parametrize(
     ("canary", "problem"),
     [
-        ("none@7", "No such file or directory; run tools/models.py"),
+        ("none@7", "No such file or directory; put it there, or name one that is there: "),
         (DETECTOR, "is the detector in use; name another"),
         ("crooked-eye@2", "SHA-256 differs"),
         ("strange-eye@2", "no installed package has the runtime 'strange'"),
@@ -231,6 +231,35 @@ async def test_a_canary_that_cannot_be_tried_is_told_and_the_detector_looks(
         assert stage.models.follow(Shelf(street)) == ()
         assert problem in stage.models.problem
         assert await _people(stage.pool, street) >= 5
+
+
+async def test_a_detector_that_cannot_look_is_told_and_shown(
+    server: Server, tmp_path: Path, current: Manifest
+) -> None:
+    folder = tmp_path / "models"
+    wrong = replace(install(folder, "blind-eye"), classes={99999: "person"})
+    (folder / "blind-eye@2.json").write_text(wrong.to_json())
+    (folder / "bad.json").write_text(wrong.to_json().replace('"2"', "2"))
+    stage = Stage(server, tmp_path, AnalysisSettings(detector="blind-eye@2"))
+    async with stage.bus:
+        with pytest.raises(ModelError, match="blind-eye@2: its manifest has 'person' in column"):
+            await stage.models.start(ONE)
+    assert stage.shown() == {current.reference: "idle", "blind-eye@2": "idle"}
+    looks, unreadable = json.loads(stage.board.read_text())["problem"].split("; model bad: ")
+    assert looks.startswith("nothing is looked at: model blind-eye@2: its manifest has 'person' in")
+    assert "(version is 2: write it as text, in quotes); correct it" in unreadable
+
+
+async def test_why_looks_are_not_kept_is_shown(
+    server: Server, tmp_path: Path, current: Manifest
+) -> None:
+    async with _started(server, tmp_path) as stage:
+        running = asyncio.create_task(stage.models.run(lambda: "model glass: it is broken"))
+        await _until(stage.board.exists)
+        running.cancel()
+        await asyncio.wait([running])
+    answer = ModelList.model_validate_json(stage.board.read_text())
+    assert (answer.likeness_problem, answer.problem) == ("model glass: it is broken", "")
 
 
 async def test_without_the_queue_it_is_not_guessed_which_one_looks(

@@ -471,6 +471,31 @@ async def test_a_look_that_fails_for_good_is_skipped_and_others_go_on() -> None:
         assert stage.book.starts == [second]
 
 
+async def test_looks_that_fail_one_after_the_other_are_told_once_until_one_does_not(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def looked(many: int) -> bool:
+        return stage.book.positions == {HOME: Position(1, many)}
+
+    async with _running() as stage:
+        stage.crew.error = lambda task: WorkerError(f"window {task.window.start_us} died")
+        stage.grant()
+        for many in (1, 2):
+            stage.queue.offer()
+            await stage.until(lambda many=many: looked(many))  # type: ignore[misc] # bound now
+        assert stage.analyst.status().failing == ""
+        for many in (3, 4):
+            last = stage.queue.offer()
+            await stage.until(lambda many=many: looked(many))  # type: ignore[misc] # bound now
+        assert stage.analyst.status().failing == f"window {last} died"
+        told = [each for each in caplog.records if each.levelname == "WARNING"]
+        assert [each.getMessage()[:28] for each in told] == ["the last 3 looks failed: win"]
+        stage.crew.error = lambda _: None
+        stage.queue.offer()
+        await stage.until(lambda: looked(5))
+        assert stage.analyst.status().failing == ""
+
+
 async def test_a_codec_that_is_not_decoded_is_skipped_without_reading_anything() -> None:
     async with _running() as stage:
         stage.grant()

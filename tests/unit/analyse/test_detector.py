@@ -73,5 +73,5 @@ def test_a_network_that_is_none_is_refused_in_one_line() -> None:
         name="junk", version="1", file="", sha256="", licence="", source="",
         input=(1, 300, 300, 3), classes={0: "person"},
     )  # fmt: skip
-    with pytest.raises(ModelError, match=r"model junk: ONNX Runtime refuses it .*tools/models.py"):
+    with pytest.raises(ModelError, match=r"model junk@1: ONNX Runtime refuses .*tools/models.py"):
         Detector(Model(manifest=manifest, directory=Path(), network=b"junk"))

@@ -68,7 +68,7 @@ def test_a_free_port_is_well(tmp_path: Path) -> None:
     assert port_finding(tmp_path, 0).text == "127.0.0.1:0 is free"
 
 
-def test_models_are_shown_with_version_licence_and_whether_they_are_whole(tmp_path: Path) -> None:
+def test_models_are_shown_with_version_licence_and_what_was_checked_of_them(tmp_path: Path) -> None:
     for name, content in (("eye", b"one"), ("lens", b"another")):
         manifest = Manifest(
             name=name, version="7", file=f"{name}.onnx", licence="MIT", source="here",
@@ -79,11 +79,15 @@ def test_models_are_shown_with_version_licence_and_whether_they_are_whole(tmp_pa
 
     eye, lens, detector, canary, likeness = examine_models(tmp_path, "eye", "ear@2", "eye")
 
-    assert (eye.ok, eye.text) == (True, "eye@7, MIT, whole, 1 classes; from here")
+    assert (eye.ok, eye.text) == (
+        True,
+        "eye@7, MIT, files as its manifest says, 1 classes; from here",
+    )
     assert not lens.ok
     assert "SHA-256 differs" in lens.text
-    assert lens.mend == "delete it and run tools/models.py to fetch it"
-    assert (detector.ok, detector.text) == (True, "eye@7")
+    assert lens.mend.startswith("if it is the right file write ")
+    assert not detector.ok  # its files are as its manifest says, and no network
+    assert detector.text.startswith("model eye@7: ONNX Runtime refuses eye.onnx (")
     assert (canary.ok, canary.name) == (False, "canary")
     assert canary.mend.endswith("or name one that is there: eye, lens")
     assert (likeness.ok, likeness.name) == (False, "likeness")
@@ -103,3 +107,11 @@ def test_who_describes_is_shown_and_what_others_may_read() -> None:
     assert not bare.ok
     assert bare.text == "by eye-1 at 10.0.0.7:8080, 500 a day for each tenant, unencrypted"
     assert key not in f"{safe} {bare}"
+
+
+def test_a_manifest_that_cannot_be_read_is_a_finding(tmp_path: Path) -> None:
+    (tmp_path / "eye.json").write_text('{"name": "eye", "version": 5}')
+    one, named = examine_models(tmp_path, "eye")
+    assert (one.ok, named.ok) == (False, False)
+    assert "cannot be read (file is missing: add it)" in one.text
+    assert one.mend == named.mend == "correct it"

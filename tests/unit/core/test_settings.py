@@ -63,6 +63,7 @@ def test_the_environment_wins_over_the_file(
         ('[llm]\nmodel = "a\\nb"\n', "llm.model: it holds signs that no model's name has"),
         ("[llm]\ndescriptions_per_day = 10000000\n", "llm.descriptions_per_day: input should be"),
         ("[analysis]\ntenant_weight = {shop = 0}\n", "analysis.tenant_weight.shop: input should"),
+        ('[analysis]\ncanary_least = "366d"\n', "analysis.canary_least: write 365d at most"),
         ('[analysis]\ndetector = ""\n', "analysis.detector is empty: write something"),
         ('[llm]\nbase_url = "https://h:x/v1"\nmodel = "m"\n', f"llm.base_url: {_LLM}"),
         (

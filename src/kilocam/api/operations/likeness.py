@@ -1,5 +1,6 @@
 """Operations on how objects look: whose look is like that of one event's."""
 
+from collections.abc import Awaitable, Callable
 from typing import Annotated
 from uuid import UUID
 
@@ -10,7 +11,7 @@ from kilocam.api.known import KnownCameras
 from kilocam.api.operations.events import EventOut, Limit, check_known, event_out, names
 from kilocam.api.operations.footage import Moment, check_order
 from kilocam.fleet import Role
-from kilocam.insight import Likeness
+from kilocam.insight import Likeness, NotSeen
 
 
 class SimilarTo(Model):
@@ -42,11 +43,20 @@ class SimilarList(Model):
 
 
 class LikenessOperations:
-    """The operations on how objects look."""
+    """The operations on how objects look.
 
-    def __init__(self, likeness: Likeness, cameras: KnownCameras) -> None:
+    Args:
+        likeness: whose look is like whose.
+        cameras: those that may be named.
+        problem: why how objects look is not kept now; empty: it is.
+    """
+
+    def __init__(
+        self, likeness: Likeness, cameras: KnownCameras, problem: Callable[[], Awaitable[str]]
+    ) -> None:
         self._likeness = likeness
         self._cameras = cameras
+        self._problem = problem
 
     def enter(self, catalogue: Catalogue) -> None:
         """Put them into the catalogue."""
@@ -61,10 +71,15 @@ class LikenessOperations:
         check_order(given.start, given.end)
         cameras = names(given.camera)
         await check_known(self._cameras, caller.tenant, cameras)
-        found = await self._likeness.similar(
-            caller.tenant, str(given.id),
-            cameras=cameras, from_us=given.start, to_us=given.end, limit=given.limit,
-        )  # fmt: skip
+        try:
+            found = await self._likeness.similar(
+                caller.tenant, str(given.id),
+                cameras=cameras, from_us=given.start, to_us=given.end, limit=given.limit,
+            )  # fmt: skip
+        except NotSeen as error:
+            if problem := await self._problem():
+                raise NotSeen(f"{error}; how objects look is not kept now: {problem}") from None
+            raise
         return SimilarList(
             items=[
                 SimilarOut(**event_out(each.event).model_dump(), likeness=round(each.likeness, 3))

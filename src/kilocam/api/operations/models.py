@@ -56,7 +56,15 @@ class ModelList(Model):
 
     items: list[ModelOut]
     next_cursor: str | None = None
-    problem: Annotated[str, Field(description="Why a canary is not tried; empty: none.")] = ""
+    problem: Annotated[
+        str,
+        Field(
+            description="Why nothing is looked at, or a model cannot be used; empty: all is well."
+        ),
+    ] = ""
+    likeness_problem: Annotated[
+        str, Field(description="Why how objects look is not kept; empty: it is, or is not wanted.")
+    ] = ""
 
 
 class ModelOperations:
@@ -76,6 +84,11 @@ class ModelOperations:
             method="GET", path="/v1/models", needs=Role.VIEWER,
             takes=Nothing, gives=ModelList, call=self.list, in_system=True,
         ))  # fmt: skip
+
+    async def likeness_problem(self) -> str:
+        """Why how objects look is not kept; empty: it is, or nothing was told of it."""
+        text = await self._read()
+        return ModelList.model_validate_json(text).likeness_problem if text is not None else ""
 
     async def list(self, caller: Caller, given: Nothing) -> ModelList:  # noqa: ARG002 - for all
         """All of them; they are the installation's, the same for every tenant."""

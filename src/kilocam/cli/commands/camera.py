@@ -18,7 +18,7 @@ def camera() -> None:
 @camera.command()
 @click.argument("id")
 @click.argument("url")
-@click.option("--detect-url", default="", help="Kept for later, when it is analysed instead of URL.")
+@click.option("--detect-url", default="", help="Kept for later; URL is analysed.")
 @click.option("--transport", type=click.Choice(["tcp"]), default="tcp", show_default=True)
 @click.option("--keep", help="Retention, such as 30d.")
 @click.option("--weight", type=float, default=1.0, help="Looked at sooner where time is short.")

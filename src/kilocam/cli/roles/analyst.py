@@ -169,7 +169,7 @@ async def _work(child: Child) -> None:
                 async with asyncio.TaskGroup() as group:
                     group.create_task(analyst.run())
                     group.create_task(beside.run())
-                    group.create_task(models.run())
+                    group.create_task(models.run(lambda: beside.likeness_problem))
                     group.create_task(weights.run())
                     group.create_task(_report(child, bus, analyst, [beside, models]))
                     group.create_task(_remember_on(analyst, quiet))
@@ -234,6 +234,8 @@ async def _report(
         )
         if status.pressed:
             says += ", by key frames only: there is too little time for more"
+        if status.failing:
+            says += f"; all of the last looks failed: {status.failing}"
         says = "; ".join([says, *(each.problem for each in beside if each.problem)])
         child.report(
             says,

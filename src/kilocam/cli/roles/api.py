@@ -109,7 +109,8 @@ async def main(child: Child) -> None:
         LinkOperations(sessions).enter(catalogue)
         FootageOperations(playback, cameras).enter(catalogue)
         TokenOperations(fleet, sessions).enter(catalogue)
-        ModelOperations(lambda: _models(installation.data.run)).enter(catalogue)
+        models = ModelOperations(lambda: _models(installation.data.run))
+        models.enter(catalogue)
         bus = await stack.enter_async_context(
             Bus(bus_target(child.config), SCHEMAS, name=child.name)
         )
@@ -118,7 +119,7 @@ async def main(child: Child) -> None:
         known = await stack.enter_async_context(words(installation.settings.analysis.likeness))
         meaning = Meaning(insight, likeness, known.encode) if known is not None else None
         EventOperations(insight, feed, cameras, meaning).enter(catalogue)
-        LikenessOperations(likeness, cameras).enter(catalogue)
+        LikenessOperations(likeness, cameras, models.likeness_problem).enter(catalogue)
         AnalysisOperations(insight, cameras).enter(catalogue)
         RuleOperations(fleet, RuleHits(database, rules_of), cameras).enter(catalogue)
         app = make_app(

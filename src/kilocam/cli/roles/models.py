@@ -6,7 +6,7 @@ candidate never keeps the detector in use from looking.
 
 import asyncio
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from kilocam.analyse import (
@@ -61,6 +61,8 @@ class Models:
         self._kept: BusTrial | None = None
         self._trial: Trial | None = None
         self._problem = ""
+        self._refused = ""
+        """Why nothing looks."""
         self._pool: LookPool | None = None
         self._looking: Manifest | None = None
         self._comparing: Comparing | None = None
@@ -70,9 +72,19 @@ class Models:
         """Workers with the detector that is to look.
 
         Raises:
-            ModelError, WorkerError: it cannot.
+            ModelError, WorkerError: it cannot; that is shown, too.
             BusError: whether the candidate was promoted cannot be asked now.
         """
+        try:
+            pool = await self._start(options)
+        except (ModelError, WorkerError) as error:
+            self._refused = f"nothing is looked at: {error}"
+            await asyncio.to_thread(self._show, "")
+            raise
+        self._refused = ""
+        return pool
+
+    async def _start(self, options: PoolOptions) -> LookPool:
         current = self._current = load_manifest(self._settings.detector, self._directory)
         check_detector(current)
         await self._choose(current)
@@ -102,10 +114,14 @@ class Models:
         )
         return (self._comparing,)
 
-    async def run(self) -> None:
-        """Try the candidate until that is decided, and tell how it stands, until cancelled."""
+    async def run(self, likeness_problem: Callable[[], str] = str) -> None:
+        """Try the candidate until that is decided, and tell how it stands, until cancelled.
+
+        Args:
+            likeness_problem: why how objects look is not kept, to be told with it; empty: it is.
+        """
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._show_on())
+            tasks.create_task(self._show_on(likeness_problem))
             if self._comparing is not None and self._comparers is not None:
                 try:
                     await self._comparing.run()
@@ -203,23 +219,24 @@ class Models:
     def _trial_now(self) -> Trial | None:
         return (self._comparing and self._comparing.trial) or self._trial
 
-    async def _show_on(self) -> None:
+    async def _show_on(self, likeness_problem: Callable[[], str]) -> None:
         while True:
-            await asyncio.to_thread(self._show)
+            await asyncio.to_thread(self._show, likeness_problem())
             await asyncio.sleep(_SHOW_S)
 
-    def _show(self) -> None:
-        if self._current is None or self._looking is None:
-            return
-        manifests = [m for m in known_models(self._directory) if isinstance(m, Manifest)]
+    def _show(self, likeness_problem: str) -> None:
+        known = list(known_models(self._directory))
+        told = "; ".join(filter(None, [self._refused, self.problem]))
+        unreadable = [str(each) for each in known if isinstance(each, ModelError)]
         shown = listing(
-            manifests,
+            [each for each in known if isinstance(each, Manifest)],
             configured=self._current,
             looking=self._looking,
             candidate=self._candidate,
             trial=self._trial_now(),
             likeness=self._likeness(),
-            problem=self.problem,
+            problem="; ".join(filter(None, [told, *(e for e in unreadable if e not in told)])),
+            likeness_problem=likeness_problem,
         )
         try:
             write_models(self._board, shown)

@@ -160,13 +160,18 @@ class Senses:
             )
 
     @property
+    def likeness_problem(self) -> str:
+        """Why how objects look is not kept; empty: it is, or nobody wants it."""
+        return self.likening.problem if self.likening else ""
+
+    @property
     def problem(self) -> str:
         """Why something is not done; empty: all is."""
         told = {
             "nothing is read": self._reading.problem,
             "nothing is heard": self._listening.problem,
             "nothing is described": self._describing.problem if self._describing else "",
-            "how objects look is not kept": self.likening.problem if self.likening else "",
+            "how objects look is not kept": self.likeness_problem,
         }
         return "; ".join(f"{what}: {why}" for what, why in told.items() if why)
 
