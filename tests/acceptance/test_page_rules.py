@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import combinations
 from typing import Any
 from urllib.request import Request, urlopen
 
@@ -24,11 +25,12 @@ CAMERA = "cam-0"
 S = 1_000_000
 
 
-def asked(house: House, method: str, path: str) -> Any:
+def asked(house: House, method: str, path: str, given: object = None) -> Any:
     request = Request(
         f"{house.url}/v1/cameras/{CAMERA}/{path}",
         method=method,
-        headers={"Authorization": f"Bearer {house.token}"},
+        data=None if given is None else json.dumps(given).encode(),
+        headers={"Authorization": f"Bearer {house.token}", "Content-Type": "application/json"},
     )
     with urlopen(request, timeout=20) as answer:
         text = answer.read()
@@ -97,6 +99,7 @@ def test_a_zone_that_crosses_itself_is_refused_and_the_drawing_stays(
     click_in_picture(view, (0.2, 0.2), (0.8, 0.8), (0.8, 0.2), (0.2, 0.8))
     save(view, "knot")
     expect(view.get_by_test_id("rules")).to_contain_text("it crosses itself")
+    save(view, "knot")  # once more
     expect(view.get_by_test_id("rules-over").locator(".draft circle")).to_have_count(4)
     view.get_by_role("button", name="Cancel").click()
     expect(view.get_by_test_id("rules-over").locator(".draft")).to_have_count(0)
@@ -137,5 +140,85 @@ def test_drawing_fits_a_phone(chromium: Browser, signed_in: Page, house: House) 
     page.goto(f"{house.url}/#/camera/{CAMERA}")
     page.get_by_test_id("draw-line").click()
     expect(page.get_by_label("Name")).to_be_visible()
+    for field in (page.get_by_label("Name"), page.get_by_label("Of what")):
+        box = field.bounding_box()
+        assert box is not None
+        assert box["height"] > 40  # for a finger
     assert page.evaluate(WIDER) == []
     context.close()
+
+
+WIDE = {"viewport": {"width": 1280, "height": 800}}
+
+
+@pytest.fixture(params=[WIDE, PHONE], ids=["desk", "phone"])
+def small(
+    request: pytest.FixtureRequest, chromium: Browser, signed_in: Page, house: House
+) -> Iterator[Page]:
+    """The camera's view, with its picture there, where little of it fits."""
+    state = signed_in.context.storage_state()
+    context = chromium.new_context(**request.param, storage_state=state)
+    page = context.new_page()
+    page.goto(f"{house.url}/#/camera/{CAMERA}")
+    video = page.get_by_test_id("stage").locator("video")
+    page.wait_for_function(SHOWS, arg=video.element_handle())
+    yield page
+    context.close()
+    for rule in asked(house, "GET", "rules")["items"]:
+        asked(house, "DELETE", f"rules/{rule['name']}")
+
+
+def test_why_a_drawing_is_refused_is_in_sight_after_saving(small: Page) -> None:
+    small.get_by_test_id("draw-line").click()
+    click_in_picture(small, (0.5, 0.5), (0.5, 0.5))
+    small.evaluate("scrollTo(0, 0)")
+    save(small, "dot")
+    expect(small.get_by_role("alert")).to_contain_text("both points are the same")
+    expect(small.get_by_role("alert")).to_be_in_viewport(ratio=1)
+
+
+def test_names_of_rules_can_be_read_and_lie_inside_the_picture_none_upon_another(
+    small: Page, house: House
+) -> None:
+    names = ["north-entrance", "north-entrance-2", "left", "below", "line"]
+    corners = [(0.1, 0.0), (0.1, 0.02), (0.98, 0.5), (0.5, 1.0)]
+    for name, (x, y) in zip(names, corners, strict=False):
+        polygon = [[x, y], [0.5, 0.3], [0.4, 0.6]]
+        asked(house, "PUT", f"rules/{name}", {"kind": "zone", "polygon": polygon})
+    asked(house, "PUT", "rules/line", {"kind": "line", "line": [[0.1, 0.01], [0.3, 0.4]]})
+    small.reload()
+    texts = small.get_by_test_id("rules-over").locator("text")
+    expect(texts).to_have_count(5)
+    stage = small.get_by_test_id("stage").locator("video")
+    small.wait_for_function(SHOWS, arg=stage.element_handle())
+    small.wait_for_timeout(300)  # the names take their places by the picture's size
+    whole = stage.bounding_box()
+    assert whole is not None
+    boxes = [box for each in texts.all() if (box := each.bounding_box())]
+    for box in boxes:
+        assert box["height"] > 12
+        assert box["x"] >= whole["x"] - 1
+        assert box["y"] >= whole["y"] - 1
+        assert box["x"] + box["width"] <= whole["x"] + whole["width"] + 1
+        assert box["y"] + box["height"] <= whole["y"] + whole["height"] + 1
+    for one, other in combinations(boxes, 2):
+        beside = (one["x"] + one["width"] <= other["x"]) or (
+            other["x"] + other["width"] <= one["x"]
+        )
+        assert beside or abs(one["y"] - other["y"]) > 0.8 * one["height"]
+
+
+def test_what_removes_a_rule_stands_beside_it(small: Page, house: House) -> None:
+    asked(house, "PUT", "rules/l", {"kind": "line", "line": [[0.1, 0.1], [0.3, 0.4]]})
+    small.reload()
+    expect(small.get_by_test_id("count-l")).to_be_visible()
+    beside = (
+        small.get_by_test_id("rules")
+        .locator("li")
+        .evaluate("""line => {
+        const [count, remove] = [line.children[2], line.lastChild].map(
+            each => each.getBoundingClientRect());
+        return remove.y < count.bottom && count.right <= remove.x;
+    }""")
+    )
+    assert beside

@@ -199,6 +199,7 @@ export type Missed = { audited: number; moving: number; low: number; high: numbe
 export type Analysis = {
   offered: number;
   looked: number;
+  skipped: Record<string, number>; // by reason
   cascade: { stages: Stage[]; missed: Missed };
   cameras: { camera: string }[];
 };

@@ -44,6 +44,7 @@ export function CameraView({ id, camera, listed, start }: Props) {
   const [now, setNow] = useState(() => past ?? Date.now()); // of the picture shown
   const [speed, setSpeed] = useState(1);
   const [paused, setPaused] = useState(false);
+  const [playing, setPlaying] = useState(false); // a live picture
   const { from, to } = window_;
   const [found, trouble] = useFootage(id, from, to);
   const rules = useRules(id);
@@ -97,6 +98,9 @@ export function CameraView({ id, camera, listed, start }: Props) {
     Escape: () => (location.hash = "#/"),
   });
 
+  // A camera that was removed is not listed either, but its footage is there.
+  if (listed && !camera && trouble?.status === 404) return <NoCamera id={id} />;
+  const lit = moment === null && playing;
   return (
     <section class="camera">
       <div class="bar">
@@ -129,7 +133,7 @@ export function CameraView({ id, camera, listed, start }: Props) {
         ) : moment === null && camera && !well(camera) ? (
           <Still text={reasonOf(camera)} />
         ) : moment === null ? (
-          <LiveVideo id={id} />
+          <LiveVideo id={id} onPlaying={setPlaying} />
         ) : (
           <PastVideo
             id={id}
@@ -145,9 +149,9 @@ export function CameraView({ id, camera, listed, start }: Props) {
       </div>
       <div class="bar controls">
         <button
-          class={moment === null ? "live on" : "live"}
+          class={lit ? "live on" : "live"}
           data-testid="go-live"
-          aria-pressed={moment === null}
+          aria-pressed={lit}
           onClick={goLive}
         >
           <i /> Live
@@ -192,7 +196,7 @@ export function CameraView({ id, camera, listed, start }: Props) {
         onSeek={seek}
         onZoom={zoom}
       />
-      {trouble ? <p class="trouble">{trouble}</p> : <Gaps found={found} onSeek={seek} />}
+      {trouble ? <p class="trouble">{trouble.message}</p> : <Gaps found={found} onSeek={seek} />}
       <RulesPanel {...rules} />
       <p class="keys">
         <kbd>←</kbd> <kbd>→</kbd> 10 s, with <kbd>shift</kbd> 1 min · <kbd>space</kbd> pause ·{" "}
@@ -200,6 +204,18 @@ export function CameraView({ id, camera, listed, start }: Props) {
         <kbd>l</kbd> live · <kbd>esc</kbd> all cameras
       </p>
     </section>
+  );
+}
+
+function NoCamera({ id }: { id: string }) {
+  return (
+    <div class="note">
+      <h1>There is no camera “{id}”</h1>
+      <p>It was removed, or the address is mistyped.</p>
+      <a class="button" href="#/">
+        All cameras
+      </a>
+    </div>
   );
 }
 

@@ -1,12 +1,13 @@
 // What was seen: newest first as it comes, what a search found, or what looks like one of them; each
 // picture plays in place.
-import { useCallback, useEffect, useRef, useState } from "preact/hooks";
+import { useCallback, useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { Account } from "./analysis";
 import { ApiError, Box, Shown, events, followEvents, search, similar } from "./api";
 import { moment } from "./words";
 
 const SETTLE_MS = 800; // several changes at once are one look
 const TYPING_MS = 300;
+const NO_FIELDS = ", or restrict it with 'from' and 'to'"; // the API's advice; here is one field
 
 type Card = {
   id: string;
@@ -83,7 +84,7 @@ export function Events() {
       })
       .catch((error: ApiError | DOMException) => {
         if (error.name === "AbortError" || question <= settled.current) return;
-        setTrouble(error.message);
+        setTrouble(error.message.replace(NO_FIELDS, ""));
         // What was found before is no answer to a question that was refused.
         if (error instanceof ApiError && [404, 422].includes(error.status)) setList(null);
       });
@@ -175,7 +176,7 @@ export function Events() {
       {!list && !trouble && <p class="note">Loading…</p>}
       {list && !list.cards.length && (
         <p class="note">
-          {chosen ? "Nothing was found." : "Nothing was seen yet; it appears here by itself."}
+          {chosen ? "Nothing was found." : "No events yet. New ones appear here by themselves."}
         </p>
       )}
       <div class="wall" data-testid="event-list">
@@ -245,14 +246,13 @@ function EventCard({ card, playing, play, findLike }: Playable) {
           </button>
         )}
       </div>
-      {card.quote && <q class="quote">{card.quote}</q>}
-      {card.description && (
-        <p class="quote" title={`${card.author} says so of one picture, and may be wrong`}>
-          {card.description} <small>({card.author})</small>
-        </p>
-      )}
+      <b class="title">{card.quote ? card.title.split(" ")[0] : card.title}</b>
+      {card.quote && <Text text={card.quote} author="" />}
+      {card.description && <Text text={card.description} author={card.author} />}
       <footer>
-        <b>{card.quote ? card.title.split(" ")[0] : card.title}</b>
+        <a href={`#/camera/${card.camera}?at=${card.start}`}>
+          {card.camera} · {moment(Date.parse(card.start))}
+        </a>
         {card.likeness !== null && (
           <span class="likeness" title="1: the same picture, 0: as unlike as any two">
             {card.likeness.toFixed(2)}
@@ -263,11 +263,42 @@ function EventCard({ card, playing, play, findLike }: Playable) {
             Similar
           </button>
         )}
-        <a href={`#/camera/${card.camera}?at=${card.start}`}>
-          {card.camera} · {moment(Date.parse(card.start))}
-        </a>
       </footer>
     </article>
+  );
+}
+
+/** Three lines of what was said, read, or is told by a model; a longer text can be opened. */
+function Text({ text, author }: { text: string; author: string }) {
+  const [open, setOpen] = useState(false);
+  const [long, setLong] = useState(false);
+  const lines = useRef<HTMLParagraphElement>(null);
+  // At once: an observer that still looks when the text is open would find it short.
+  useLayoutEffect(() => {
+    if (open) return;
+    const observer = new ResizeObserver(() => {
+      const { scrollHeight, clientHeight } = lines.current!;
+      setLong(scrollHeight > clientHeight + 1);
+    });
+    observer.observe(lines.current!);
+    return () => observer.disconnect();
+  }, [open, text]);
+  return (
+    <div class="text">
+      <p ref={lines} class={open ? "" : "short"}>
+        {author ? text : <q>{text}</q>}
+      </p>
+      {(author || long) && (
+        <div class="below">
+          {author && <small>Described by {author} from one picture; it may be wrong</small>}
+          {long && (
+            <button aria-expanded={open} onClick={() => setOpen(!open)}>
+              {open ? "Less" : "More"}
+            </button>
+          )}
+        </div>
+      )}
+    </div>
   );
 }
 

@@ -4,13 +4,19 @@ import { Camera, liveUrl } from "./api";
 import { LivePlayer } from "./live";
 import { rate, words } from "./words";
 
-export function LiveVideo({ id }: { id: string }) {
+type Live = { id: string; onPlaying?: (playing: boolean) => void };
+
+export function LiveVideo({ id, onPlaying }: Live) {
   const video = useRef<HTMLVideoElement>(null);
   const [trouble, setTrouble] = useState("Connecting…");
   useEffect(() => {
     const player = new LivePlayer(video.current!, liveUrl(id), setTrouble);
     return () => player.close();
   }, [id]);
+  useEffect(() => {
+    onPlaying?.(!trouble);
+    return () => onPlaying?.(false);
+  }, [trouble, onPlaying]);
   return (
     <div class="picture">
       <video ref={video} muted autoplay playsInline data-testid={`live-${id}`} />

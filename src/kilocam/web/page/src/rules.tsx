@@ -4,6 +4,8 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { ApiError, Count, Point, Rule, countHits, putRule, removeRule, rules as ask } from "./api";
 
 const COUNT_MS = 10_000;
+const NAME_PX = 13; // on the screen, however large the picture is
+const CORNER_PX = 4;
 const CLASSES: [string, string[]][] = [
   ["everything", []],
   ["people", ["person"]],
@@ -55,8 +57,8 @@ export function useRules(id: string): Rules {
   };
   const change = async (doing: Promise<unknown>) => {
     try {
+      setTrouble(""); // the same refusal twice is seen twice
       await doing;
-      setTrouble("");
       setDraft(null);
     } catch (error) {
       setTrouble(textOf(error));
@@ -90,7 +92,7 @@ export function useRules(id: string): Rules {
 /** Over the picture, which keeps its shape in the stage as the drawing does (`contain`). */
 export function RulesOver({ rules, draft, draw }: Rules) {
   const svg = useRef<SVGSVGElement>(null);
-  const [width, height] = usePictureSize(svg);
+  const { width, height, unit } = usePicture(svg);
   const at = ([x, y]: Point): string => `${x * width},${y * height}`;
   const path = (points: Point[]): string => points.map(at).join(" ");
 
@@ -116,16 +118,12 @@ export function RulesOver({ rules, draft, draw }: Rules) {
           {rule.image && <polygon points={path(rule.image)} />}
           {rule.line && <polyline points={path(rule.line)} />}
           {rule.line && <polyline points={arrow(rule.line, width, height)} />}
-          {(rule.polygon || rule.image || rule.line) && (
-            <text
-              x={(rule.polygon ?? rule.image ?? rule.line)![0]![0] * width}
-              y={(rule.polygon ?? rule.image ?? rule.line)![0]![1] * height}
-              font-size={height * 0.035}
-            >
-              {rule.name}
-            </text>
-          )}
         </g>
+      ))}
+      {labels(rules, width, height, NAME_PX * unit).map(({ name, x, y }) => (
+        <text key={name} x={x} y={y} font-size={NAME_PX * unit} stroke-width={4 * unit}>
+          {name}
+        </text>
       ))}
       {draft && (
         <g class="draft">
@@ -138,7 +136,7 @@ export function RulesOver({ rules, draft, draw }: Rules) {
             <polyline points={arrow(draft.points, width, height)} />
           )}
           {draft.points.map(([x, y]) => (
-            <circle cx={x * width} cy={y * height} r={height * 0.008} />
+            <circle cx={x * width} cy={y * height} r={CORNER_PX * unit} />
           ))}
         </g>
       )}
@@ -157,9 +155,48 @@ function arrow([a, b]: Point[], width: number, height: number): string {
   return `${x},${y} ${tip.join()} ${back(1)} ${tip.join()} ${back(-1)}`;
 }
 
-/** Width and height of the stage's video, as soon as they are known. */
-function usePictureSize(svg: RefObject<SVGSVGElement>): [number, number] {
-  const [size, setSize] = useState<[number, number]>([1600, 900]);
+type Label = { name: string; x: number; y: number; long: number };
+
+/** Names at their rules' first points, each `size` high, inside the picture, none upon another. */
+function labels(rules: Rule[], width: number, height: number, size: number): Label[] {
+  const within = (value: number, low: number, high: number) =>
+    Math.max(low, Math.min(high, value));
+  const [first, last, line] = [1.3 * size, height - 0.5 * size, 1.5 * size];
+  const placed: Label[] = [];
+  for (const { name, polygon, image, line: ends } of rules) {
+    const corner = (polygon ?? image ?? ends)?.[0];
+    if (!corner) continue;
+    const long = name.length * size * 0.65; // about what it takes
+    const x = within(corner[0] * width, 0.3 * size, Math.max(0.3 * size, width - long));
+    const wanted = within(corner[1] * height, first, last);
+    const taken = (y: number): boolean =>
+      placed.some(
+        (other) =>
+          Math.abs(other.y - y) < 0.99 * line && x < other.x + other.long && other.x < x + long,
+      );
+    // The nearest free place below or above; each name takes two of them at most.
+    const steps = Array.from({ length: 2 * placed.length + 1 }, (_, n) => n * line);
+    const places = steps.flatMap((step) => [wanted + step, wanted - step]);
+    const y = places.find((place) => first <= place && place <= last && !taken(place)) ?? wanted;
+    placed.push({ name, x, y, long });
+  }
+  return placed;
+}
+
+type Picture = { width: number; height: number; unit: number }; // unit: what a pixel on the screen is
+
+/** The size of the stage's video as soon as it is known, and how large it stands on the screen. */
+function usePicture(svg: RefObject<SVGSVGElement>): Picture {
+  const [[width, height], setSize] = useState<[number, number]>([1600, 900]);
+  const [stage, setStage] = useState<[number, number]>([1600, 900]);
+  useEffect(() => {
+    const observer = new ResizeObserver(([entry]) => {
+      const { width, height } = entry!.contentRect;
+      if (width && height) setStage([width, height]);
+    });
+    observer.observe(svg.current!);
+    return () => observer.disconnect();
+  }, []);
   useEffect(() => {
     const stage = svg.current!.parentElement!;
     const look = () => {
@@ -173,13 +210,15 @@ function usePictureSize(svg: RefObject<SVGSVGElement>): [number, number] {
       for (const kind of kinds) stage.removeEventListener(kind, look, true);
     };
   }, []);
-  return size;
+  return { width, height, unit: Math.max(width / stage[0], height / stage[1]) };
 }
 
 /** The list of rules with what they counted today, and the tools to draw. */
 export function RulesPanel({ rules, counts, trouble, draft, draw, save, remove }: Rules) {
   const [name, setName] = useState("");
   const [classes, setClasses] = useState(0);
+  const refused = useRef<HTMLParagraphElement>(null);
+  useEffect(() => refused.current?.scrollIntoView({ block: "nearest" }), [trouble]);
   const enough = draft && draft.points.length >= (draft.kind === "zone" ? 3 : 2);
   const begin = (kind: Draft["kind"]) => {
     setName("");
@@ -199,8 +238,8 @@ export function RulesPanel({ rules, counts, trouble, draft, draw, save, remove }
           >
             <span>
               {draft.kind === "zone"
-                ? "Click the zone's corners in the picture"
-                : "Click the line's two ends: counted with the arrow and against it"}
+                ? "Mark the zone's corners in the picture"
+                : "Mark the line's two ends: counted with the arrow and against it"}
             </span>
             <input
               value={name}
@@ -238,7 +277,11 @@ export function RulesPanel({ rules, counts, trouble, draft, draw, save, remove }
           </>
         )}
       </div>
-      {trouble && <p class="trouble">{trouble}</p>}
+      {trouble && (
+        <p ref={refused} class="trouble" role="alert">
+          {trouble}
+        </p>
+      )}
       <ul>
         {rules.map((rule) => (
           <li key={rule.name}>

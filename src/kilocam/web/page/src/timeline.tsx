@@ -1,7 +1,7 @@
 // One camera's time as a strip: recorded, gaps with their causes, the moment that is shown.
 // Drag to scrub, wheel to zoom.
 import { useEffect, useRef, useState } from "preact/hooks";
-import { Footage, Gap, Span, footage } from "./api";
+import { ApiError, Footage, Gap, Span, footage } from "./api";
 import { clock, day, lasting, words } from "./words";
 
 const HEIGHT = 72;
@@ -21,9 +21,9 @@ type Props = {
 };
 
 /** Ranges and gaps of a camera, renewed while somebody looks. */
-export function useFootage(camera: string, from: number, to: number): [Footage | null, string] {
+export function useFootage(camera: string, from: number, to: number): [Footage | null, ApiError | null] {
   const [found, setFound] = useState<Footage | null>(null);
-  const [trouble, setTrouble] = useState("");
+  const [trouble, setTrouble] = useState<ApiError | null>(null);
   const exact = useRef({ from, to });
   exact.current = { from, to };
   const zoom = to - from;
@@ -36,10 +36,10 @@ export function useFootage(camera: string, from: number, to: number): [Footage |
         const value = await footage(camera, from, to, gone.signal);
         if (gone.signal.aborted) return;
         setFound(value);
-        setTrouble("");
+        setTrouble(null);
       } catch (error) {
         if (gone.signal.aborted) return;
-        setTrouble((error as Error).message);
+        setTrouble(error as ApiError);
       }
       timer = window.setTimeout(load, RENEW_MS); // one at a time, however slow the answer
     };
