@@ -173,7 +173,7 @@ def test_why_a_drawing_is_refused_is_in_sight_after_saving(small: Page) -> None:
     click_in_picture(small, (0.5, 0.5), (0.5, 0.5))
     small.evaluate("scrollTo(0, 0)")
     save(small, "dot")
-    expect(small.get_by_role("alert")).to_contain_text("both points are the same")
+    expect(small.get_by_role("alert")).to_contain_text("less than 0.2% of the picture apart")
     expect(small.get_by_role("alert")).to_be_in_viewport(ratio=1)
 
 
