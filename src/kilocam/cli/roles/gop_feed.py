@@ -93,6 +93,7 @@ class GopFeed:
         if self._behind:
             return
         if self._unsettled >= _MOST_SENT:
+            self._note("windows are announced later: the queue or the disk takes none for long")
             self._fall_behind()
             return
         self._unsettled += 1
@@ -148,7 +149,10 @@ class GopFeed:
         """Everything up to the watermark is acknowledged, without exception."""
         while self._sent and all(each.done() for each in self._sent[0].messages):
             sent = self._sent.popleft()
-            if any(each.cancelled() or each.exception() is not None for each in sent.messages):
+            failed = [each for each in sent.messages if each.cancelled() or each.exception()]
+            if failed:
+                why = "given up" if failed[0].cancelled() else failed[0].exception()
+                self._note(f"windows are announced later: {why}")
                 self._fall_behind()
                 return
             self._mark = max(self._mark, sent.upto)
