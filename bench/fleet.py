@@ -23,7 +23,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from bench.account import Kept, account
+from bench.account import Kept, account, longest_unseen_s
 from bench.looking import Listener, News, Run, load, meters, stage_cost_s, table
 from bench.people import END_S, Mix, noticed, spread, told_per_minute
 from tests.fakes.house import House, house
@@ -33,6 +33,7 @@ from kilocam.cli.bench.processes import busy_percent
 UNSEEN_S = 10.0
 _SETTLING_S = 30.0
 _OLD_US = 10_000_000
+_MINUTE_US = 60_000_000
 
 
 @dataclass(kw_only=True)
@@ -53,6 +54,8 @@ class Result(Run):
     """Of a core, by stages of the cascade."""
     looks_per_s: dict[str, float] = field(default_factory=dict)
     """By kind of camera, and those at windows that were old by then."""
+    by_minute: list[dict[str, float]] = field(default_factory=list)
+    """Looks a second, and the longest time unseen, of the minutes one after another."""
     machine_percent: float = 0.0
     """Of a core, by everything that ran."""
     says: list[str] = field(default_factory=list)
@@ -90,6 +93,7 @@ def prove(
         news = [each for each in news if each.label == "person"]
         _judge_latency(result, it, news, mix, (from_us, to_us))
         result.looks_per_s = _looks_per_s(found.kept, mix, (from_us, to_us))
+        result.by_minute = _by_minute(found.kept, cameras, (from_us, to_us))
         if it.stop() != 0:
             result.faults.append("it did not stop cleanly")
         truth = it.recorded()
@@ -130,6 +134,20 @@ def _looks_per_s(kept: Sequence[Kept], mix: Mix, between: tuple[int, int]) -> di
     )
     seconds = (to_us - from_us) / 1e6
     return {kind: round(many / seconds, 1) for kind, many in sorted(looks.items())}
+
+
+def _by_minute(
+    kept: Sequence[Kept], cameras: int, between: tuple[int, int]
+) -> list[dict[str, float]]:
+    """A whole run hides whether it was slow throughout or once."""
+    from_us, to_us = between
+    minutes = []
+    for start_us in range(from_us, to_us - _MINUTE_US + 1, _MINUTE_US):
+        end_us = start_us + _MINUTE_US
+        looks = sum(1 for row in kept if row.looked_us and start_us <= row.looked_us < end_us)
+        unseen = max(longest_unseen_s(kept, cameras, start_us, end_us))
+        minutes.append({"looks_per_s": round(looks / 60, 1), "unseen_s": round(unseen, 2)})
+    return minutes
 
 
 def main() -> int:
