@@ -74,6 +74,7 @@ async def test_two_controls_that_start_at_once_migrate_once(postgres: PostgresSe
         "database/0001_base.sql",
         "fleet/0001_fleet.sql",
         "fleet/0002_rules.sql",
+        "fleet/0003_weight.sql",
     ]
 
 
