@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import combinations
 from typing import Any
@@ -37,17 +38,11 @@ def asked(house: House, method: str, path: str, given: object = None) -> Any:
     return json.loads(text) if text else None
 
 
-@pytest.fixture
-def view(chromium: Browser, signed_in: Page, house: House) -> Iterator[Page]:
-    """The camera's view with its picture there, at about noon; its rules go afterwards."""
-    west = (
-        datetime.now(UTC).hour - 12
-    )  # of Greenwich: what was counted today is not cut by midnight
-    context = chromium.new_context(
-        viewport={"width": 1280, "height": 1000},
-        storage_state=signed_in.context.storage_state(),
-        timezone_id=f"Etc/GMT{west:+d}" if west else "UTC",
-    )
+@contextmanager
+def opened(chromium: Browser, signed_in: Page, house: House, **options: Any) -> Iterator[Page]:
+    """The camera's view with its picture there; its rules go afterwards."""
+    state = signed_in.context.storage_state()
+    context = chromium.new_context(storage_state=state, **options)
     page = context.new_page()
     page.goto(f"{house.url}/#/camera/{CAMERA}")
     video = page.get_by_test_id("stage").locator("video")
@@ -56,6 +51,16 @@ def view(chromium: Browser, signed_in: Page, house: House) -> Iterator[Page]:
     context.close()
     for rule in asked(house, "GET", "rules")["items"]:
         asked(house, "DELETE", f"rules/{rule['name']}")
+
+
+@pytest.fixture
+def view(chromium: Browser, signed_in: Page, house: House) -> Iterator[Page]:
+    """At about noon: what was counted today is not cut by midnight."""
+    west = datetime.now(UTC).hour - 12  # of Greenwich
+    zone = f"Etc/GMT{west:+d}" if west else "UTC"
+    size = {"width": 1280, "height": 1000}
+    with opened(chromium, signed_in, house, viewport=size, timezone_id=zone) as page:
+        yield page
 
 
 def click_in_picture(page: Page, *points: tuple[float, float]) -> None:
@@ -155,17 +160,9 @@ WIDE = {"viewport": {"width": 1280, "height": 800}}
 def small(
     request: pytest.FixtureRequest, chromium: Browser, signed_in: Page, house: House
 ) -> Iterator[Page]:
-    """The camera's view, with its picture there, where little of it fits."""
-    state = signed_in.context.storage_state()
-    context = chromium.new_context(**request.param, storage_state=state)
-    page = context.new_page()
-    page.goto(f"{house.url}/#/camera/{CAMERA}")
-    video = page.get_by_test_id("stage").locator("video")
-    page.wait_for_function(SHOWS, arg=video.element_handle())
-    yield page
-    context.close()
-    for rule in asked(house, "GET", "rules")["items"]:
-        asked(house, "DELETE", f"rules/{rule['name']}")
+    """Where little of it fits."""
+    with opened(chromium, signed_in, house, **request.param) as page:
+        yield page
 
 
 def test_why_a_drawing_is_refused_is_in_sight_after_saving(small: Page) -> None:

@@ -42,13 +42,13 @@ def parse_time(text: str) -> int:
         moment = datetime.fromisoformat(text)
     except ValueError:
         moment = None
-    if moment is not None and moment.tzinfo is not None and not _FIRST <= moment < _LAST:
-        raise ConfigError(f"time {text!r} is out of reach: give a year from 1900 to 9998")
     if moment is None or moment.tzinfo is None:
         raise ConfigError(
             f"time {text!r} is not valid: write it as 2026-11-23T21:40:14Z or with an offset "
             "such as +01:00"
         )
+    if not _FIRST <= moment < _LAST:
+        raise ConfigError(f"time {text!r} is out of reach: give a year from 1900 to 9998")
     return (moment - _EPOCH) // _US
 
 

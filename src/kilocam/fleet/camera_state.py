@@ -1,7 +1,6 @@
 """A camera's state in the store, and how it follows from what somebody says of the camera."""
 
 from dataclasses import fields
-from math import isclose
 from typing import Any
 
 from kilocam.core.settings import LEAST_WEIGHT, MOST_WEIGHT
@@ -33,13 +32,13 @@ class CameraStates:
         """
         if camera.keep_us is not None and camera.keep_us <= 0:
             raise Invalid(f"camera {camera.id!r}: keep must be longer than nothing, for example 7d")
+        if camera.keep_us is not None and camera.keep_us > _KEEP_MOST_US:
+            raise Invalid(f"camera {camera.id!r}: keep is longer than 100 years: shorten it")
         if not LEAST_WEIGHT <= camera.weight <= MOST_WEIGHT:
             raise Invalid(
                 f"camera {camera.id!r}: weight {camera.weight:g} is not possible: "
                 f"give one from {LEAST_WEIGHT:g} to {MOST_WEIGHT:g}"
             )
-        if camera.keep_us is not None and camera.keep_us > _KEEP_MOST_US:
-            raise Invalid(f"camera {camera.id!r}: keep is longer than 100 years: shorten it")
         context = f"{tenant}/{camera.id}"
         detect = camera.detect_url and check_address(camera.id, camera.detect_url)
         return {
@@ -75,11 +74,11 @@ class CameraStates:
             now = self.assignment(row)
         except Unsealable:
             return False
-        said = (camera.url, camera.detect_url, camera.transport, camera.keep_us)
-        kept = (now.url, now.detect_url, now.transport, now.keep_us)
-        # The database keeps a weight in 32 bits.
-        same = isclose(row["weight"], camera.weight, rel_tol=1e-6)
-        return kept == said and row["enabled"] == camera.enabled and same
+        kept = (now.url, now.detect_url, now.transport, now.keep_us, row["enabled"], row["weight"])
+        return kept == (
+            camera.url, camera.detect_url, camera.transport, camera.keep_us, camera.enabled,
+            camera.weight,
+        )  # fmt: skip
 
     def changed(self, row: Row, change: CameraChange) -> CameraInput:
         """The stored camera with `change` made to it.

@@ -19,11 +19,7 @@ from kilocam.ingest.sampling import PacketGate
 from kilocam.ingest.scanner import Cut, PieceScanner
 from kilocam.ingest.sink import PieceSink
 from kilocam.ingest.stream_clock import ArrivalClock, StreamClock
-from kilocam.rtsp import (
-    h265_parameter_sets,
-    has_decoding_order_numbers,
-    sprop_parameter_sets,
-)
+from kilocam.rtsp import h265_parameter_sets, has_decoding_order_numbers, sprop_parameter_sets
 
 log = logging.getLogger(__name__)
 

@@ -129,7 +129,7 @@ async def test_windows_that_come_while_the_log_is_read_are_announced_too(
                     while recording.feed.behind:
                         recording.window()
                         await asyncio.sleep(0.003)
-                    recording.feed._fall_behind()
+                    recording.feed._fall_behind("the test says so")
             found = await announced(bus, len(recording.windows))
             assert sorted(set(found)) == recording.windows
 

@@ -268,7 +268,7 @@ def _shown(camera: Camera, figures: CameraFigures | None) -> CameraOut:
         transport=camera.transport,
         keep=None if camera.keep_us is None else format_duration(camera.keep_us),
         enabled=camera.enabled,
-        weight=round(camera.weight, 3),
+        weight=camera.weight,
         declared=camera.declared,
         version=camera.version,
         created=format_time(camera.created_us),

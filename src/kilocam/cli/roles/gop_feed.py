@@ -93,8 +93,7 @@ class GopFeed:
         if self._behind:
             return
         if self._unsettled >= _MOST_SENT:
-            self._note("windows are announced later: the queue or the disk takes none for long")
-            self._fall_behind()
+            self._fall_behind("the queue or the disk takes none for long")
             return
         self._unsettled += 1
         self._gathered.append((ref, position))
@@ -151,16 +150,15 @@ class GopFeed:
             sent = self._sent.popleft()
             failed = [each for each in sent.messages if each.cancelled() or each.exception()]
             if failed:
-                why = "given up" if failed[0].cancelled() else failed[0].exception()
-                self._note(f"windows are announced later: {why}")
-                self._fall_behind()
+                self._fall_behind("given up" if failed[0].cancelled() else failed[0].exception())
                 return
             self._mark = max(self._mark, sent.upto)
             self.announced += sent.windows
             self._unsettled -= sent.windows
 
-    def _fall_behind(self) -> None:
+    def _fall_behind(self, why: object) -> None:
         """What is still on its way is published again out of the log; its outcome is nothing."""
+        self._note(f"windows are announced later: {why}")
         self._behind = True
         self._sent.clear()
         self._gathered.clear()
