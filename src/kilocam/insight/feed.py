@@ -53,6 +53,10 @@ class _Channel:
         if surplus > 0:
             self.since = self.changes[surplus - 1].changed
             del self.changes[:surplus]
+        self.tell()
+
+    def tell(self) -> None:
+        """Let every listener look again."""
         self.news.set()
         self.news = asyncio.Event()
 
@@ -153,6 +157,7 @@ class Feed:
     async def _take(self, tenant: str, channel: _Channel) -> None:
         if channel.since is None:
             channel.since = await self._insight.now_at(tenant)
+            channel.tell()  # what came between a listener's look and this is in no batch
         while True:
             last = channel.changes[-1].changed if channel.changes else channel.since
             more = await self._insight.changes(tenant, last, limit=BATCH)

@@ -9,7 +9,7 @@ from tests.integration.insight.made import GATE, T0, S, looked, seen
 
 from kilocam.core import CameraKey
 from kilocam.database import OutboxMessage
-from kilocam.insight import Cursor, EventFilter, Feed, Invalid, NotFound
+from kilocam.insight import Cursor, Event, EventFilter, Feed, Invalid, NotFound
 
 pytestmark = pytest.mark.asyncio
 ALL = EventFilter()
@@ -174,6 +174,34 @@ async def test_the_feed_tells_every_listener_from_its_own_place(house: House) ->
         assert [event.start_us for event in both] == [T0, T0 + 2 * S]
         assert await feed.next("default", second.changed, 0.05) == ()
         assert await feed.next("other", start, 0.05) == ()
+
+
+async def test_what_came_while_a_reader_began_is_told_at_once(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_at, came = asyncio.Event(), asyncio.Event()
+    insight = house.insight
+    now_at, changes = insight.now_at, insight.changes
+
+    async def later(tenant: str) -> Cursor:
+        await came.wait()
+        return await now_at(tenant)
+
+    async def changed(tenant: str, after: Cursor, *, limit: int) -> tuple[Event, ...]:
+        found = await changes(tenant, after, limit=limit)
+        looked_at.set()
+        return found
+
+    start = await now_at("default")
+    monkeypatch.setattr(insight, "now_at", later)
+    monkeypatch.setattr(insight, "changes", changed)
+    async with Feed(insight) as feed:
+        listener = asyncio.create_task(feed.next("default", start, 3600))
+        await looked_at.wait()
+        await house.windows.write(looked(0, seen(0, 0)))
+        came.set()
+        [told] = await asyncio.wait_for(listener, 20)
+        assert told.start_us == T0
 
 
 async def test_a_frozen_queue_keeps_no_news_from_listeners(house: House) -> None:
