@@ -7,8 +7,10 @@ differs is learnt slowly; where the detector then sees nothing in it (infra-red 
 somebody has left) it is the scene, and learnt as fast as all else.
 """
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,13 +40,12 @@ Cells = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Background:
-    """What the scene looks like at rest: mean and noise of each cell as 8.8 fixed point."""
+class Background(NamedTuple):
+    """What the scene looks like at rest; cheap to pickle, as it travels with each look."""
 
     at_us: int
-    mean: NDArray[np.uint16]
-    noise: NDArray[np.uint16]
+    cells: bytes
+    """Mean, then noise of each cell as 8.8 fixed point: 2 x `HEIGHT` x `WIDTH` of 16 bits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,19 +74,20 @@ def compare(background: Background | None, grey: Grey, at_us: int) -> tuple[Chan
     if background is None:
         return NOTHING, _fresh(grey.astype(np.float32), at_us)
     now, fitted, noise = _lit(background, grey)
-    off = np.abs(now - fitted)
+    step = now - fitted
+    off = np.abs(step)
     mask = _solid(off > np.maximum(SIGMAS * noise, LEAST_STEP))
-    share = float(mask.mean())
+    many = int(np.count_nonzero(mask))
+    share = many / mask.size
     if share > NEW_SCENE:
         return EVERYTHING, _fresh(now, max(at_us, background.at_us))
-    changed = int(mask.sum()) >= LEAST_CELLS
-    change = Change(changed=changed, share=share, box=_around(mask), cells=mask)
+    change = Change(changed=many >= LEAST_CELLS, share=share, box=_around(mask), cells=mask)
     elapsed = at_us - background.at_us
     if elapsed <= 0:
         return change, background
-    learn = np.where(mask, 1 - np.exp(-elapsed / ABSORB_US), 1 - np.exp(-elapsed / LEARN_US))
-    learnt = fitted + learn * (now - fitted)
-    calmed = np.where(mask, noise, noise + learn * (off - noise))
+    slowly, soon = _rates(elapsed)
+    learnt = fitted + np.where(mask, slowly, soon) * step
+    calmed = noise + np.where(mask, np.float32(0), soon) * (off - noise)
     return change, _stored(learnt, calmed, at_us)
 
 
@@ -101,17 +103,24 @@ def accept(
         return background
     now, fitted, noise = _lit(background, grey)
     held = differs & _covered(objects)
-    slowly, soon = (np.float32(1 - np.exp(-elapsed / each)) for each in (ABSORB_US, LEARN_US))
+    slowly, soon = _rates(elapsed)
     learnt = fitted + np.where(held, slowly, soon) * (now - fitted)
     calmed = np.where(differs, noise, noise + soon * (np.abs(now - fitted) - noise))
     return _stored(learnt, calmed, at_us)
 
 
+def _rates(elapsed: int) -> tuple[np.float32, np.float32]:
+    """How much of a step is learnt in that time: where something is in the way, and elsewhere."""
+    slowly, soon = (1 - math.exp(-elapsed / each) for each in (ABSORB_US, LEARN_US))
+    return np.float32(slowly), np.float32(soon)
+
+
 def _lit(background: Background, grey: Grey) -> tuple[Cells, Cells, Cells]:
     """A picture, the background in its light, the noise; as floats."""
     now = grey.astype(np.float32)
-    mean = background.mean.astype(np.float32) / _FIXED
-    return now, _fit(mean, now), background.noise.astype(np.float32) / _FIXED
+    stored = np.frombuffer(background.cells, np.uint16).reshape(2, HEIGHT, WIDTH)
+    mean, noise = stored.astype(np.float32) / _FIXED
+    return now, _fit(mean, now), noise
 
 
 def _covered(boxes: Iterable[Box]) -> Mask:
@@ -127,11 +136,9 @@ def _fresh(now: Cells, at_us: int) -> Background:
 
 
 def _stored(mean: Cells, noise: Cells, at_us: int) -> Background:
-    def fixed(cells: Cells) -> NDArray[np.uint16]:
-        scaled: Cells = np.clip(cells * _FIXED + 0.5, 0, 65535)
-        return scaled.astype(np.uint16)
-
-    return Background(at_us=at_us, mean=fixed(mean), noise=fixed(np.maximum(noise, NOISE_FLOOR)))
+    cells = np.stack((mean, np.maximum(noise, NOISE_FLOOR)))
+    scaled = np.clip(cells * _FIXED + np.float32(0.5), 0, 65535)
+    return Background(at_us, scaled.astype(np.uint16).tobytes())
 
 
 def _fit(mean: Cells, now: Cells) -> Cells:
@@ -163,19 +170,18 @@ def _solid(mask: Mask) -> Mask:
     """Only cells whose neighbours differ too: noise is speckled, things are not."""
     if np.count_nonzero(mask) < NEIGHBOURS:
         return np.zeros_like(mask)
-    padded = np.pad(mask, 1).astype(np.uint8)
     height, width = mask.shape
-    around = sum(
-        (padded[y : y + height, x : x + width] for y in range(3) for x in range(3)),
-        start=np.zeros_like(mask, dtype=np.uint8),
-    )
+    padded = np.zeros((height + 2, width + 2), np.uint8)
+    padded[1:-1, 1:-1] = mask
+    rows = padded[:-2] + padded[1:-1] + padded[2:]
+    around: NDArray[np.uint8] = rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:]
     return mask & (around >= NEIGHBOURS)
 
 
 def _around(mask: Mask) -> Box | None:
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    if not len(rows):
+    if not mask.any():
         return None
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     height, width = mask.shape
     top, left = int(rows[0]), int(columns[0])
     bottom, right = int(rows[-1]) + 1, int(columns[-1]) + 1

@@ -123,11 +123,13 @@ def _of_session(footage: Iterable[tuple[Session, Piece]]) -> Iterator[_Coded]:
     rates: dict[int, int] = {}
     form: PictureFormat | None = None
     for session, piece in footage:
+        payload = piece.payload
         if reader is None:
             reader = StreamReader(session.tracks, decodable_only=True)
             rates = {track.index: track.clock_rate for track in session.tracks}
+            payload = payload[max(0, piece.key_offset) :]  # what is before it cannot be decoded
         broken = bool(piece.flags & PieceFlag.DISCONTINUITY)
-        for unit in reader.feed(piece.payload, piece.media_ts, discontinuity=broken):
+        for unit in reader.read(payload, piece.media_ts, discontinuity=broken):
             format_of = _FORMATS.get(unit.kind)
             if unit.track != reader.reference or format_of is None:
                 continue

@@ -25,6 +25,7 @@ NICENESS = {
 ADDRESS_SPACE = 6 * 1024**3
 """What a decoder gone wild may reserve before it fails instead of the machine."""
 _PAGE = resource.getpagesize()
+_STATM = "/proc/self/statm"
 
 
 def serve(
@@ -34,6 +35,11 @@ def serve(
 
     `Any`: pool and worker are started for the same kind of task.
     """
+    # Kept open: to open it takes ten times as long as to read it, after each look.
+    statm = os.open(_STATM, os.O_RDONLY)
+
+    def rss_bytes() -> int:
+        return int(os.pread(statm, 80, 0).split()[1]) * _PAGE
 
     def answer(message: object) -> None:
         answers.write(encode(message))
@@ -49,7 +55,7 @@ def serve(
     answer(Ready())
     while (task := read_task(tasks)) is not None:
         try:
-            answer(Done(outcome=do(task), rss_bytes=_rss_bytes()))
+            answer(Done(outcome=do(task), rss_bytes=rss_bytes()))
         except FootageError as error:
             answer(Unreadable(text=str(error)))
         except Exception as error:
@@ -66,10 +72,6 @@ def restrain(kind: str = "look") -> tuple[BinaryIO, BinaryIO]:
     tasks, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     return tasks, answers
-
-
-def _rss_bytes() -> int:
-    return int(Path("/proc/self/statm").read_text().split()[1]) * _PAGE
 
 
 def _look(models: Path, detector: str = DETECTOR) -> Callable[[Any], object]:

@@ -10,6 +10,7 @@ _MOST_LOST = 3000
 """A larger step ahead is a new start, not loss (MAX_DROPOUT, RFC 3550 appendix A.1)."""
 _MOST_LATE = 100
 """A packet further behind is a new start too (MAX_MISORDER)."""
+_SEEN = (1 << _MOST_LATE) - 1
 
 
 class RtpPacket(NamedTuple):
@@ -92,8 +93,10 @@ class SequenceTracker:
     def push(self, sequence: int) -> int:
         """Take the next packet's sequence number; see the class for the answer."""
         step = (sequence - self._next) & 0xFFFF
-        if step == 0 and self._next >= 0:
-            self._advance(0)
+        if step == 0 and self._next >= 0:  # nearly all
+            self._next += 1
+            self._seen = (self._seen << 1 | 1) & _SEEN
+            self.received += 1
             return 0
         if self._next < 0:
             self._next, self._seen, self.received = sequence + 1, 1, self.received + 1
@@ -114,7 +117,7 @@ class SequenceTracker:
 
     def _advance(self, step: int) -> None:
         self._next += step + 1
-        self._seen = (self._seen << (step + 1) | 1) & ((1 << _MOST_LATE) - 1)
+        self._seen = (self._seen << (step + 1) | 1) & _SEEN
         self.received += 1
 
     def _behind(self, behind: int) -> int:
@@ -149,5 +152,7 @@ class TimestampUnwrapper:
 
     def unwrap(self, timestamp: int) -> int:
         """The extended value of the next packet's timestamp."""
-        self.last = self.peek(timestamp)
-        return self.last
+        last = self.last
+        if last is None or last & _MASK != timestamp:  # packets of a picture share theirs
+            last = self.last = self.peek(timestamp)
+        return last

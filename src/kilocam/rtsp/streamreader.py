@@ -3,7 +3,7 @@
 Payloads are whole RTP and RTCP packets in arrival order, framed as in RFC 2326 section 10.12.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -80,10 +80,13 @@ def depacketizer_for(track: TrackLike) -> Depacketizer:
 class _TrackState:
     """One track on its way: order, time, access units under way."""
 
-    __slots__ = ("depacketizer", "matched", "order", "report", "skipping", "times", "track")
+    __slots__ = (
+        "depacketizer", "matched", "order", "payload_type", "report", "skipping", "times", "track"
+    )  # fmt: skip
 
     def __init__(self, track: TrackLike, depacketizer: Depacketizer, *, skipping: bool) -> None:
         self.track = track
+        self.payload_type = track.payload_type
         self.depacketizer = depacketizer
         self.order = SequenceTracker()
         self.times = TimestampUnwrapper()
@@ -154,10 +157,17 @@ class StreamReader:
                 reading may start anywhere.
             discontinuity: the payload does not continue the one before.
         """
-        out = self._break() if discontinuity else []
+        return list(self.read(payload, media_ts, discontinuity=discontinuity))
+
+    def read(
+        self, payload: bytes, media_ts: int | None = None, *, discontinuity: bool = False
+    ) -> Iterator[AccessUnit]:
+        """As `feed`, packet by packet: whoever wants no more of a session stops asking."""
+        if discontinuity:
+            yield from self._break()
         if self._reference is not None and media_ts is not None:
             self._reference.times.seed(media_ts)
-        end, pos = len(payload), 0
+        rtp, end, pos = self._rtp, len(payload), 0
         while pos + _FRAME_HEADER <= end:
             start = pos + _FRAME_HEADER
             stop = start + (payload[pos + 2] << 8 | payload[pos + 3])
@@ -165,22 +175,21 @@ class StreamReader:
                 pos = self._find_frame(payload, pos + 1)
                 continue
             channel = payload[pos + 1]
-            if channel in self._rtp:
-                self._take_rtp(self._rtp[channel], payload[start:stop], out)
+            if channel in rtp:
+                yield from self._take_rtp(rtp[channel], payload[start:stop])
             elif channel in self._rtcp:
                 self._take_rtcp(self._rtcp[channel], payload[start:stop])
             else:
                 self.ignored += 1
             pos = stop
         for state in self._states.values():
-            self._give(state, state.depacketizer.settle(), out)
-        return out
+            yield from self._given(state, state.depacketizer.settle())
 
     def flush(self) -> list[AccessUnit]:
         """The access units under way, marked as damaged where their end is not known."""
         out: list[AccessUnit] = []
         for state in self._states.values():
-            self._give(state, state.depacketizer.flush(), out)
+            out += self._given(state, state.depacketizer.flush())
         return out
 
     def _break(self) -> list[AccessUnit]:
@@ -203,31 +212,31 @@ class StreamReader:
             pos += 1
         return len(payload)
 
-    def _take_rtp(self, state: _TrackState, data: bytes, out: list[AccessUnit]) -> None:
+    def _take_rtp(self, state: _TrackState, data: bytes) -> Sequence[AccessUnit]:
         packet = parse_rtp(data)
         if packet is None:
             self.malformed += 1
-            return
-        if not self._belongs(state, packet):
-            return
+            return ()
+        if packet.payload_type == state.payload_type:
+            state.matched = True
+        elif not self._belongs(state, packet):
+            return ()
         lost = state.order.push(packet.sequence)
-        if lost == SequenceTracker.RESTART:
+        if lost < 0:
+            if lost != SequenceTracker.RESTART:
+                return ()
             lost = _UNKNOWN_LOSS
-        elif lost < 0:
-            return
         ts = state.times.unwrap(packet.timestamp)
         units = state.depacketizer.push(packet.payload, ts, marker=packet.marker, lost=lost)
-        self._give(state, units, out)
+        return self._given(state, units) if units else ()
 
     def _belongs(self, state: _TrackState, packet: RtpPacket) -> bool:
-        """Whether it is the track's: Geovision mixes in others, of payload type 50 (quirk 25).
+        """Whether one of another payload type than the SDP's is the track's all the same.
 
-        Those repeat a sequence number; one that has its own must not look like loss. A camera
-        whose packets never have the type of its SDP is taken at its packets.
+        Geovision mixes in others, of payload type 50 (quirk 25). Those repeat a sequence number;
+        one that has its own must not look like loss. A camera whose packets never have the type of
+        its SDP is taken at its packets.
         """
-        if packet.payload_type == state.track.payload_type:
-            state.matched = True
-            return True
         if not state.matched:
             return True
         if state.order.expects(packet.sequence):
@@ -248,10 +257,11 @@ class StreamReader:
                 clock_rate=state.track.clock_rate,
             )
 
-    def _give(self, state: _TrackState, units: list[AccessUnit], out: list[AccessUnit]) -> None:
+    def _given(self, state: _TrackState, units: list[AccessUnit]) -> list[AccessUnit]:
+        """Those of a track's units that are given out."""
         if not self._decodable_only:
-            out += units
-            return
+            return units
+        out = []
         for unit in units:
             if unit.damaged:
                 state.skipping = True
@@ -261,3 +271,4 @@ class StreamReader:
                 self.withheld += 1
             else:
                 out.append(unit)
+        return out
