@@ -29,14 +29,17 @@ FAILING = 3
 """So many looks failed one after the other: that is the workers, no camera's footage."""
 MOST_AT_ONCE = 5_000
 """Skipped windows told in one transaction."""
+_TICK_S = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeeperOptions:
     """How long things wait for each other."""
 
-    note_every_s: float = 0.25
-    settle_every_s: float = 0.5
+    note_every_s: float = 0.5
+    """Looks that saw nothing; each holds its camera until then."""
+    settle_every_s: float = 4.0
+    """Skipped windows, and how far partitions are settled; sooner where many are skipped."""
     aside_s: float = 2.0
     """Between two attempts to keep what waits aside."""
 
@@ -258,10 +261,16 @@ class Keeper:
             self._freed()
 
     async def _settle_on(self) -> None:
+        """Windows of one camera are told together: the row that counts them is written once."""
+        every_s, clock = self._options.settle_every_s, asyncio.get_running_loop().time
+        told = clock()
         while True:
-            await asyncio.sleep(self._options.settle_every_s)
-            await self._settle_skipped()
-            await self._checkpoint()
+            await asyncio.sleep(min(_TICK_S, every_s))
+            skipped = self.unkept + self._scheduler.in_memory - self._scheduler.pending
+            if skipped >= MOST_AT_ONCE or clock() - told >= every_s:
+                await self._settle_skipped()
+                await self._checkpoint()
+                told = clock()
 
     async def _settle_skipped(self) -> None:
         """Tell which windows were skipped; what is not told now is told the next time."""

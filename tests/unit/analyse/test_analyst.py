@@ -649,6 +649,24 @@ async def test_windows_told_together_are_settled_with_the_last_of_them() -> None
         assert {start for _, start in stage.book.skipped} == set(starts)
 
 
+async def test_few_skipped_windows_wait_for_each_other_and_many_do_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("kilocam.analyse.keeper.MOST_AT_ONCE", 3)
+    monkeypatch.setattr("kilocam.analyse.keeper._TICK_S", 0.005)
+    async with _running(KeeperOptions(settle_every_s=3600)) as stage:
+        stage.grant()
+        stage.queue.offer(codec="jpeg")
+        stage.queue.offer(codec="jpeg")
+        await stage.until(lambda: stage.analyst.status().windows["skipped_codec"] == 2)
+        await asyncio.sleep(0.05)  # many ticks
+        assert stage.book.skipped == {}
+
+        stage.queue.offer(codec="jpeg")
+        await stage.until(lambda: stage.book.positions == {HOME: Position(1, 3)})
+        assert len(stage.book.skipped) == 3
+
+
 async def test_what_a_tenant_away_saw_nothing_in_is_noted_later_and_holds_up_no_other() -> None:
     ours, theirs = GATE, CameraKey("other", "gate")
     async with _running() as stage:

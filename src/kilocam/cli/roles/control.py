@@ -25,7 +25,7 @@ from kilocam.database import (
     OutboxMessage,
     bootstrap,
 )
-from kilocam.fleet import DEFAULT_TENANT, Fleet, FleetControl, Role, Seal, Unavailable
+from kilocam.fleet import DEFAULT_TENANT, Assignment, Fleet, FleetControl, Role, Seal, Unavailable
 from kilocam.insight import TOPIC, EventChange, drop_days, make_day_asked_for, make_days
 
 _log = logging.getLogger(__name__)
@@ -78,7 +78,8 @@ class _Desk:
         self._fleet = fleet
         self._cameras = FleetControl(control, fleet, installation.keyring)
         self._bus = bus
-        self._written: list[AssignedCamera] | None = None
+        self._found: tuple[Assignment, ...] | None = None
+        """As they were assigned last."""
         self._days_made_us = 0
 
     async def work(self) -> None:
@@ -113,7 +114,7 @@ class _Desk:
 
     async def _keep_days(self) -> None:
         """Insights live as long as the longest-kept footage."""
-        longest = max((c.keep_us for c in self._written or ()), default=0)
+        longest = max((c.keep_us or 0 for c in self._found or ()), default=0)
         keep = max(longest, self._installation.settings.storage.keep)
         await make_days(self._control, now_us())
         for name in await drop_days(self._control, now_us() - keep):
@@ -142,6 +143,12 @@ class _Desk:
 
     async def _assign(self) -> None:
         found = await self._cameras.assignments()
+        if found.cameras != self._found:
+            await self._write(found.cameras)
+            self._found = found.cameras
+        self._child.report(f"{len(found.cameras)} cameras are assigned", ready=True)
+
+    async def _write(self, found: tuple[Assignment, ...]) -> None:
         settings = self._installation.settings
         declared = {CameraKey(c.tenant or DEFAULT_TENANT, c.id) for c in settings.camera}
         cameras = [
@@ -149,15 +156,12 @@ class _Desk:
                 tenant=a.tenant, camera=a.camera, url=a.url, declared=a.key in declared,
                 keep_us=a.keep_us or settings.storage.keep,
             )
-            for a in found.cameras
+            for a in found
         ]  # fmt: skip
-        if cameras != self._written:
-            file = self._installation.data.assignment(RECORDER)
-            seal = Seal(self._installation.keyring)
-            await asyncio.to_thread(write_assignment, file, cameras, seal)
-            self._written = cameras
-            _log.info("%d cameras are assigned to %s", len(cameras), RECORDER)
-        self._child.report(f"{len(cameras)} cameras are assigned", ready=True)
+        file = self._installation.data.assignment(RECORDER)
+        seal = Seal(self._installation.keyring)
+        await asyncio.to_thread(write_assignment, file, cameras, seal)
+        _log.info("%d cameras are assigned to %s", len(cameras), RECORDER)
 
 
 def _write_secret(file: Path, text: str) -> None:
