@@ -83,7 +83,7 @@ def to_json(kind: type, value: object) -> bytes:
 def from_json(kind: type[_T], body: bytes) -> _T:
     """A `kind` out of JSON."""
     try:
-        plain = json.loads(body, parse_constant=_no_constant)
+        plain = _DECODER.decode(body.decode())
     except (ValueError, RecursionError) as error:
         raise Unreadable(f"not JSON: {error}") from None
     as_key: object = kind
@@ -95,6 +95,9 @@ def from_json(kind: type[_T], body: bytes) -> _T:
 
 def _no_constant(text: str) -> object:
     raise ValueError(f"{text} is not a number")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_no_constant)
 
 
 # Writing
@@ -230,6 +233,8 @@ def _tuple_reader(kind: object, readers: list[_Convert]) -> _Convert:
 def _dataclass_reader(kind: type) -> _Convert:
     hints = typing.get_type_hints(kind)
     readers = {field.name: _reader(hints[field.name]) for field in dataclasses.fields(kind)}
+    names, kinds = list(readers), [hints[name] for name in readers]
+    as_is = all(hint in (str, int, float, bool) for hint in kinds)
     required = {
         field.name
         for field in dataclasses.fields(kind)
@@ -240,6 +245,9 @@ def _dataclass_reader(kind: type) -> _Convert:
         given = _object(kind, value)
         # Nearly all values are right: which field is wrong is found out when one is.
         with suppress(KeyError, ValueError, TypeError, ArithmeticError, Unreadable):
+            # Of windows, hundreds a second, nothing has to be converted.
+            if as_is and list(given) == names and list(map(type, given.values())) == kinds:
+                return kind(**given)
             return kind(**{name: readers[name](item) for name, item in given.items()})
         if unknown := given.keys() - readers.keys():
             raise Unreadable(f"{kind.__name__} has no {', '.join(sorted(unknown))}")
