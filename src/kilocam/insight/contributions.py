@@ -5,7 +5,7 @@ window added and folds what was touched gets the same rows in any order of any n
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import fields
 from enum import StrEnum
 
 from kilocam.core import Window
@@ -54,7 +54,9 @@ async def tell_changes(
 ) -> None:
     """Put what happened to a camera's events into the outbox."""
     if changes:
-        bodies = [asdict(change) for change in changes]
+        # Not `asdict`, which copies each value deeply and takes a tenth of a window's writing.
+        names = [field.name for field in fields(EventChange)]
+        bodies = [{name: getattr(change, name) for name in names} for change in changes]
         await transaction.execute(_sql("tell"), changes[0].tenant, f"{TOPIC}.{camera}", bodies)
 
 

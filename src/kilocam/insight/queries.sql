@@ -91,9 +91,10 @@ returning id::text as id, start as start_us, ends as end_us, class as label, sco
 
 -- name: fold_events
 -- Events out of their contributions: label, colours and stillness as last seen (or told), the
--- picture as best seen, the text as best read. What was said of them is handed in again.
+-- picture as best seen, the text as best read, zones as their hits say. What was said of them is
+-- handed in again.
 insert into event (tenant, id, start, ends, camera, class, still, score, box, best, colours, text,
-  description, described_by, words)
+  description, described_by, words, zones)
 select tenant, event, min(first), max(last), camera, (array_agg(label order by start desc))[1],
   (array_agg(still order by start desc))[1], max(score),
   (array_agg(box order by score desc, best))[1], (array_agg(best order by score desc, best))[1],
@@ -101,7 +102,9 @@ select tenant, event, min(first), max(last), camera, (array_agg(label order by s
   (array_agg(text order by score desc, best))[1], coalesce(said, ''), coalesce(by, ''),
   concat_ws(' ', (array_agg(colours order by start desc) filter (where colours <> ''))[1],
     (array_agg(label order by start desc))[1], camera,
-    nullif((array_agg(text order by score desc, best))[1], ''), said)
+    nullif((array_agg(text order by score desc, best))[1], ''), said),
+  array(select distinct h.rule from rule_hit h
+    where h.tenant = $1 and h.event = contribution.event and h.kind = 'zone' order by h.rule)
 from contribution
   left join unnest($3::text[]::uuid[], $4::text[], $5::text[]) as told (id, said, by) on id = event
 where tenant = $1 and event = any($2::text[]::uuid[])

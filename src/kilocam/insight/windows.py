@@ -214,7 +214,7 @@ class Windows:
             self._members.add((partition, tenant))
 
     async def _note(self, tenant: str, group: Sequence[LookedWindow]) -> set[Window]:
-        ordered = sorted(group, key=lambda each: (each.partition, each.window))
+        ordered = sorted(group, key=_place)
         async with self._of_partitions(tenant, ordered) as transaction:
             rows = await transaction.fetch(
                 _sql("note"), tenant,
@@ -257,7 +257,7 @@ class Windows:
         return 0
 
     async def _skip(self, tenant: str, skipped: Iterable[SkippedWindow]) -> None:
-        ordered = sorted(skipped, key=lambda each: (each.partition, each.window))
+        ordered = sorted(skipped, key=_place)
         async with self._of_partitions(tenant, ordered) as transaction:
             await transaction.execute(
                 _sql("skip"), tenant,
@@ -294,6 +294,11 @@ def _by_day(
         day = possible_day(each.window.start_us)
         (undated if day is None else groups[each.window.tenant, day]).append(each)
     return sorted(groups.items(), key=lambda item: item[0]), undated
+
+
+def _place(offered: OfferedWindow) -> tuple[int, str, int]:
+    """The order in which one tenant's windows are written."""
+    return offered.partition, offered.window.camera, offered.window.start_us
 
 
 def _refuse(group: Sequence[SkippedWindow], error: Exception) -> int:
