@@ -119,13 +119,15 @@ class Pool:
         self, connection: "asyncpg.Connection[Any]", context: Mapping[str, str]
     ) -> None:
         settings = ", ".join(
-            f"set_config({quoted(name)}, {quoted(value)}, true)" for name, value in context.items()
+            f"set_config(${2 * i + 1}, ${2 * i + 2}, true)" for i in range(len(context))
         )
+        pairs = [part for pair in context.items() for part in pair]
         try:
             with translated(self.where):
                 async with asyncio.timeout(self._limits.begin_s):
-                    # With parameters these would be two round trips, of the few there are.
-                    await connection.execute(f"begin; select {settings}")
+                    await connection.execute("begin")
+                    # As parameters: others of our login see the text of statements.
+                    await connection.execute(f"select {settings}", *pairs)
         except BaseException as error:
             await self._undo(connection, error)
             raise
@@ -178,12 +180,6 @@ class Pool:
 def _cut(connection: "asyncpg.Connection[Any]") -> None:
     with suppress(asyncpg.InterfaceError):  # the driver saw its end and has let go of it already
         connection.terminate()
-
-
-def quoted(text: str) -> str:
-    """A literal of SQL that reads the same however the server takes backslashes."""
-    escaped = text.replace("\\", "\\\\").replace("'", "''")
-    return f"E'{escaped}'"
 
 
 def server_settings(application: str, limits: Limits) -> dict[str, str]:
