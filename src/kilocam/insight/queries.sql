@@ -5,7 +5,8 @@ select pg_advisory_xact_lock(hashtextextended($1::text || '/' || partition, 0))
 from unnest($2::smallint[]) partition;
 
 -- name: put_looked
--- A window was looked at, and counts so, once.
+-- A window was looked at, and counts so, once. What it added so far by what was seen goes; gives
+-- the events that lose something.
 with before as (
   select outcome from window_state
   where tenant = $1 and camera = $2 and start = $3 and version = $4
@@ -26,18 +27,20 @@ with before as (
     windows = window_count.windows + excluded.windows,
     last = greatest(window_count.last, excluded.last)
 )
-select;
+delete from contribution where tenant = $1 and camera = $2 and start = $3 and sense = 'seen'
+returning event::text as id;
 
 -- name: note
 -- Windows were looked at and nothing was seen: noted and counted, but for those known already;
--- gives the new ones.
+-- gives the new ones. One JSON text of all is written in a quarter of the time of one of each.
 with put as (
   insert into window_state (tenant, camera, start, version, ends, outcome, partition, queue_epoch,
     queue_sequence, looked, changed, stages)
   select $1, camera, start, version, ends, 'looked', partition, epoch, sequence, looked,
-    changed, stages
-  from unnest($2::text[], $3::timestamptz[], $4::text[], $5::timestamptz[], $6::smallint[],
-    $7::bigint[], $8::bigint[], $9::timestamptz[], $10::jsonb[], $11::jsonb[])
+    nullif(changed, 'null'), stages
+  from rows from (unnest($2::text[], $3::timestamptz[], $4::text[], $5::timestamptz[],
+    $6::smallint[], $7::bigint[], $8::bigint[], $9::timestamptz[]),
+    jsonb_array_elements($10::jsonb), jsonb_array_elements($11::jsonb))
     each (camera, start, version, ends, partition, epoch, sequence, looked, changed, stages)
   on conflict (tenant, camera, start, version) do nothing
   returning camera, start, version, partition

@@ -24,13 +24,14 @@ from kilocam.database import (
     DatabaseUnavailable,
     NoPartition,
     Rejected,
+    Row,
     TookTooLong,
     Transaction,
     UnknownShard,
     UnknownTenant,
     load_queries,
 )
-from kilocam.insight.contributions import Sense, replace_contributions
+from kilocam.insight.contributions import Sense, add_contributions
 from kilocam.insight.days import day_of, possible_day
 from kilocam.insight.errors import NotYet, Refused
 from kilocam.insight.hits import RulesOf, judge
@@ -97,9 +98,9 @@ class Windows:
             raise Refused(_NO_DATE)
         try:
             async with self._of_partitions(tenant, [result]) as transaction:
-                await _note_looked(transaction, result)
-                touched = await replace_contributions(
-                    transaction, result.window, Sense.SEEN, result.objects
+                lost = await _note_looked(transaction, result)
+                touched = await add_contributions(
+                    transaction, result.window, Sense.SEEN, result.objects, lost
                 )
                 if self._rules_of is not None:
                     await judge(transaction, self._rules_of, result.window, touched)
@@ -310,9 +311,10 @@ def _refuse(group: Sequence[SkippedWindow], error: Exception) -> int:
     return len(group)
 
 
-async def _note_looked(transaction: Transaction, result: LookedWindow) -> None:
+async def _note_looked(transaction: Transaction, result: LookedWindow) -> list[Row]:
+    """Note the window; gives the events that lose what it added before."""
     window = result.window
-    await transaction.execute(
+    return await transaction.fetch(
         _sql("put_looked"), window.tenant, window.camera, window.start_us, result.version,
         window.end_us, result.partition, result.position.epoch, result.position.sequence,
         result.looked_us, result.changed, _stages(result),
