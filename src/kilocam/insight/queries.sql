@@ -121,8 +121,10 @@ insert into kilocam.outbox (tenant, topic, body)
 select $1, $2, body from jsonb_array_elements($3) body;
 
 -- name: put_checkpoint
--- All windows of a partition up to a position are settled.
-insert into checkpoint (tenant, partition, version, position) values ($1, $2, $3, $4)
+-- All windows of some partitions up to their positions are settled.
+insert into checkpoint (tenant, partition, version, position)
+select $1, partition, $2, position from unnest($3::smallint[], $4::text[]) each (partition, position)
+order by partition
 on conflict (tenant, partition, version) do update set position = excluded.position,
   updated = now();
 

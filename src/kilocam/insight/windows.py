@@ -174,9 +174,11 @@ class Windows:
 
     async def advance(self, positions: Mapping[int, Position]) -> None:
         """In these partitions all windows up to these positions are settled."""
-        rows = [(SYSTEM, p, self._version, str(at)) for p, at in sorted(positions.items())]
+        texts = [str(position) for position in positions.values()]
         async with self._database.for_tenant(SYSTEM) as transaction:
-            await transaction.execute_many(_sql("put_checkpoint"), rows)
+            await transaction.execute(
+                _sql("put_checkpoint"), SYSTEM, self._version, list(positions), texts
+            )
 
     async def resume(self, partition: int) -> Settled:
         """What is kept of a partition."""
