@@ -211,10 +211,9 @@ class Windows:
     async def _meet(self, partition: int, tenant: str) -> None:
         """Remember whose windows a partition has, before the first of them is kept."""
         check_id("tenant", tenant)  # Who takes the partition over has to ask for it.
-        if (partition, tenant) not in self._members:
-            async with self._database.for_tenant(SYSTEM) as transaction:
-                await transaction.execute(_sql("put_member"), SYSTEM, partition, tenant)
-            self._members.add((partition, tenant))
+        async with self._database.for_tenant(SYSTEM) as transaction:
+            await transaction.execute(_sql("put_member"), SYSTEM, partition, tenant)
+        self._members.add((partition, tenant))
 
     async def _note(self, tenant: str, group: Sequence[LookedWindow]) -> set[Window]:
         ordered = sorted(group, key=_place)
@@ -281,7 +280,8 @@ class Windows:
         """A transaction that holds the tenant's part of the partitions of some windows."""
         partitions = sorted({each.partition for each in windows})
         for partition in partitions:
-            await self._meet(partition, tenant)
+            if (partition, tenant) not in self._members:
+                await self._meet(partition, tenant)
         async with self._database.for_tenant(tenant) as transaction:
             await transaction.execute(_sql("hold"), tenant, partitions)
             yield transaction
