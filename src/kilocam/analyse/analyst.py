@@ -292,7 +292,9 @@ class Analyst:
         progress.read(position, len(refs))
         now_us = self._clock.wall_us()
         for ref in refs:
-            known = (CameraKey(ref.tenant, ref.camera), ref.start_us) in resume.windows
+            known = resume.windows and (
+                (CameraKey(ref.tenant, ref.camera), ref.start_us) in resume.windows
+            )
             if known or not self._scheduler.offer(ref, position, now_us):
                 progress.settle(position)
         self._wake.set()

@@ -11,4 +11,4 @@ from kilocam.core import CameraKey
 
 def drawn(key: CameraKey, start_us: int, every: int) -> bool:
     """Whether the window of a camera that begins then is one of about one in `every`."""
-    return crc32(f"{key}/{start_us}".encode()) % every == 0
+    return crc32(f"{key.tenant}/{key.camera}/{start_us}".encode()) % every == 0

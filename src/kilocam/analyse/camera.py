@@ -47,9 +47,10 @@ class Camera:
     backlog: list[Pending] = field(default_factory=list)
     """Waits in the catch-up lane, in order of time."""
     in_flight: Look | None = None
-    starts: set[int] = field(default_factory=set)
-    """Starts of the pending windows."""
-    settled: deque[int] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
+    known: set[int] = field(default_factory=set)
+    """Starts of the pending windows, and of those settled last ..."""
+    settled: deque[int] = field(default_factory=deque)
+    """... in the order in which they were."""
     queued: Queued = Queued.NOT
     since_us: int = 0
     """As of when it is overdue there ..."""
@@ -60,6 +61,12 @@ class Camera:
     catching_up: bool = False
     """It has an entry in the catch-up lane."""
     counts: Counts = field(default_factory=Counts)
+
+    def settle(self, start_us: int) -> None:
+        """A window is not pending any more."""
+        self.settled.append(start_us)
+        if len(self.settled) > REMEMBERED:
+            self.known.discard(self.settled.popleft())
 
     def learnt(self) -> Learnt:
         """What the next analyst should know of it."""

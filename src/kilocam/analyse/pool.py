@@ -206,22 +206,24 @@ class _Worker:
     async def exchange(self, task: Task, deadline_s: float) -> Done[object] | Unreadable:
         """One task, one answer."""
         self.tasks += 1
-        what = f"worker {self._process.pid}, {task.what}"
         try:
             async with asyncio.timeout(deadline_s):
                 await write_task(self._input, task)
                 answer = await read_answer(self._answers)
         except TimeoutError:
-            raise _Overdue(f"{what}: no answer in {deadline_s:g} s") from None
+            raise _Overdue(self._of(task, f"no answer in {deadline_s:g} s")) from None
         except ValueError as error:
-            raise WorkerError(f"{what}: {error}") from None
+            raise WorkerError(self._of(task, str(error))) from None
         except _GONE:
-            raise WorkerError(f"{what}: died") from None
+            raise WorkerError(self._of(task, "died")) from None
         if isinstance(answer, Broken):
-            raise WorkerError(f"{what}: {answer.text}")
+            raise WorkerError(self._of(task, answer.text))
         if not isinstance(answer, Done | Unreadable):
-            raise WorkerError(f"{what}: answered {answer!r}")
+            raise WorkerError(self._of(task, f"answered {answer!r}"))
         return answer
+
+    def _of(self, task: Task, trouble: str) -> str:
+        return f"worker {self._process.pid}, {task.what}: {trouble}"
 
     async def stop(self, grace_s: float) -> None:
         """Close its input, wait a little, kill it; the process is gone when this returns."""

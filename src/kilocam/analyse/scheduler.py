@@ -172,18 +172,19 @@ class Scheduler:
             return False
         if camera is None:
             camera = self._cameras[key] = self._admit(key, now_us)
-        if ref.start_us in camera.starts or ref.start_us in camera.settled:
+        if ref.start_us in camera.known:
             return False
         level, gate = self.gate_level, camera.gate
         late = _is_late(camera, ref.start_us, now_us)
         # What is told late lies between no two looks, so it does not say what is quiet.
         busy = (gate.stands_out if late else gate.busy)(ref.complexity, level)
-        remarkable = gate.remarkable(ref.complexity, level)
+        # By what looks have taught these are the same.
+        remarkable = busy if gate.knows else gate.remarkable(ref.complexity, level)
         end_us = ref.start_us + WINDOW_US
         pending = Pending(
             ref.start_us, ref.gop_us, position, busy, remarkable, end_us, (ref.complexity,)
         )
-        camera.starts.add(pending.start_us)
+        camera.known.add(pending.start_us)
         camera.counts.offered += 1
         camera.counts.pending += 1
         self._totals["offered"] += 1
@@ -286,7 +287,7 @@ class Scheduler:
             places = [p.start_us for p in camera.backlog]
             places += [p.start_us for p in (camera.newest,) if p]
             places += [look.target.start_us for look in (camera.in_flight,) if look]
-            assert sorted(places) == sorted(camera.starts)
+            assert sorted([*places, *camera.settled]) == sorted(camera.known)
             assert len(places) == camera.counts.pending
             assert [p.start_us for p in camera.backlog] == sorted(
                 p.start_us for p in camera.backlog
@@ -555,8 +556,7 @@ class Scheduler:
         )
 
     def _close(self, camera: Camera, pending: Pending) -> None:
-        camera.starts.discard(pending.start_us)
-        camera.settled.append(pending.start_us)
+        camera.settle(pending.start_us)
         camera.counts.pending -= 1
         self._totals["pending"] -= 1
 

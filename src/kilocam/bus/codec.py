@@ -75,7 +75,7 @@ def to_json(kind: type, value: object) -> bytes:
     """JSON of a value that is a `kind`."""
     try:
         plain = _writer(kind)(value)
-        return json.dumps(plain, separators=(",", ":"), allow_nan=False).encode()
+        return _ENCODER.encode(plain).encode()
     except (ValueError, TypeError, AttributeError) as error:
         raise NotEncodable(f"{kind.__name__} cannot be sent: {error}") from None
 
@@ -83,7 +83,7 @@ def to_json(kind: type, value: object) -> bytes:
 def from_json(kind: type[_T], body: bytes) -> _T:
     """A `kind` out of JSON."""
     try:
-        plain = json.loads(body, parse_constant=_no_constant)
+        plain = _DECODER.decode(body.decode())
     except (ValueError, RecursionError) as error:
         raise Unreadable(f"not JSON: {error}") from None
     as_key: object = kind
@@ -97,12 +97,18 @@ def _no_constant(text: str) -> object:
     raise ValueError(f"{text} is not a number")
 
 
+_ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
+_DECODER = json.JSONDecoder(parse_constant=_no_constant)
+_PLAIN = (str, int, float, bool)
+"""Of these JSON has its own."""
+
+
 # Writing
 
 
 @functools.cache
 def _writer(kind: object) -> _Convert:
-    if kind in (str, int, float, bool, types.NoneType):
+    if kind in (*_PLAIN, types.NoneType):
         return lambda value: value
     if kind is bytes:
         return lambda value: base64.b64encode(typing.cast("bytes", value)).decode()
@@ -138,6 +144,8 @@ def _writer(kind: object) -> _Convert:
 def _dataclass_writer(kind: type) -> _Convert:
     hints = typing.get_type_hints(kind)
     fields = [(field.name, _writer(hints[field.name])) for field in dataclasses.fields(kind)]
+    if all(hints[name] in _PLAIN for name, _ in fields):
+        return lambda value: {name: getattr(value, name) for name, _ in fields}
     return lambda value: {name: write(getattr(value, name)) for name, write in fields}
 
 
@@ -230,6 +238,8 @@ def _tuple_reader(kind: object, readers: list[_Convert]) -> _Convert:
 def _dataclass_reader(kind: type) -> _Convert:
     hints = typing.get_type_hints(kind)
     readers = {field.name: _reader(hints[field.name]) for field in dataclasses.fields(kind)}
+    names, kinds = list(readers), [hints[name] for name in readers]
+    as_is = all(hint in _PLAIN for hint in kinds)
     required = {
         field.name
         for field in dataclasses.fields(kind)
@@ -240,6 +250,9 @@ def _dataclass_reader(kind: type) -> _Convert:
         given = _object(kind, value)
         # Nearly all values are right: which field is wrong is found out when one is.
         with suppress(KeyError, ValueError, TypeError, ArithmeticError, Unreadable):
+            # Of windows, hundreds a second, nothing has to be converted.
+            if as_is and list(given) == names and list(map(type, given.values())) == kinds:
+                return kind(**given)
             return kind(**{name: readers[name](item) for name, item in given.items()})
         if unknown := given.keys() - readers.keys():
             raise Unreadable(f"{kind.__name__} has no {', '.join(sorted(unknown))}")

@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 from nats.aio.msg import Msg
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
@@ -25,9 +26,11 @@ _UNREAD_S = 5.0
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Position:
-    """A place in a stream; `epoch` tells a stream from one made anew under the same name."""
+class Position(NamedTuple):
+    """A place in a stream; `epoch` tells a stream from one made anew under the same name.
+
+    A tuple: the windows of each message are counted under its place, and settled by it.
+    """
 
     epoch: int
     sequence: int

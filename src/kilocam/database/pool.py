@@ -126,6 +126,7 @@ class Pool:
             with translated(self.where):
                 async with asyncio.timeout(self._limits.begin_s):
                     await connection.execute("begin")
+                    # As parameters: others of our login see the text of statements.
                     await connection.execute(f"select {settings}", *pairs)
         except BaseException as error:
             await self._undo(connection, error)

@@ -202,6 +202,8 @@ async def _judge_events(
     events: Sequence[str],
 ) -> None:
     """Make again what events did by some rules; hits of others, and of removed ones, stay."""
+    if not applied:  # as of most cameras
+        return
     names = [rule.name for rule in applied]
     await transaction.execute(_sql("drop_hits_of"), key.tenant, events, list(TOGETHER), names)
     rows = await transaction.fetch(_sql("sights_of"), key.tenant, events)
@@ -267,7 +269,8 @@ async def _put(transaction: Transaction, key: CameraKey, hits: Sequence[Hit]) ->
         )
         for hit in hits
     ]  # fmt: skip
-    await transaction.execute_many(_sql("put_hit"), rows)
+    if rows:
+        await transaction.execute_many(_sql("put_hit"), rows)
 
 
 def _place(hit: Hit) -> str:

@@ -24,13 +24,14 @@ from kilocam.database import (
     DatabaseUnavailable,
     NoPartition,
     Rejected,
+    Row,
     TookTooLong,
     Transaction,
     UnknownShard,
     UnknownTenant,
     load_queries,
 )
-from kilocam.insight.contributions import Sense, replace_contributions
+from kilocam.insight.contributions import Sense, add_contributions
 from kilocam.insight.days import day_of, possible_day
 from kilocam.insight.errors import NotYet, Refused
 from kilocam.insight.hits import RulesOf, judge
@@ -97,9 +98,9 @@ class Windows:
             raise Refused(_NO_DATE)
         try:
             async with self._of_partitions(tenant, [result]) as transaction:
-                await _note_looked(transaction, result)
-                touched = await replace_contributions(
-                    transaction, result.window, Sense.SEEN, result.objects
+                lost = await _note_looked(transaction, result)
+                touched = await add_contributions(
+                    transaction, result.window, Sense.SEEN, result.objects, lost
                 )
                 if self._rules_of is not None:
                     await judge(transaction, self._rules_of, result.window, touched)
@@ -173,9 +174,11 @@ class Windows:
 
     async def advance(self, positions: Mapping[int, Position]) -> None:
         """In these partitions all windows up to these positions are settled."""
-        rows = [(SYSTEM, p, self._version, str(at)) for p, at in sorted(positions.items())]
+        texts = [str(position) for position in positions.values()]
         async with self._database.for_tenant(SYSTEM) as transaction:
-            await transaction.execute_many(_sql("put_checkpoint"), rows)
+            await transaction.execute(
+                _sql("put_checkpoint"), SYSTEM, self._version, list(positions), texts
+            )
 
     async def resume(self, partition: int) -> Settled:
         """What is kept of a partition."""
@@ -208,13 +211,12 @@ class Windows:
     async def _meet(self, partition: int, tenant: str) -> None:
         """Remember whose windows a partition has, before the first of them is kept."""
         check_id("tenant", tenant)  # Who takes the partition over has to ask for it.
-        if (partition, tenant) not in self._members:
-            async with self._database.for_tenant(SYSTEM) as transaction:
-                await transaction.execute(_sql("put_member"), SYSTEM, partition, tenant)
-            self._members.add((partition, tenant))
+        async with self._database.for_tenant(SYSTEM) as transaction:
+            await transaction.execute(_sql("put_member"), SYSTEM, partition, tenant)
+        self._members.add((partition, tenant))
 
     async def _note(self, tenant: str, group: Sequence[LookedWindow]) -> set[Window]:
-        ordered = sorted(group, key=lambda each: (each.partition, each.window))
+        ordered = sorted(group, key=_place)
         async with self._of_partitions(tenant, ordered) as transaction:
             rows = await transaction.fetch(
                 _sql("note"), tenant,
@@ -257,7 +259,7 @@ class Windows:
         return 0
 
     async def _skip(self, tenant: str, skipped: Iterable[SkippedWindow]) -> None:
-        ordered = sorted(skipped, key=lambda each: (each.partition, each.window))
+        ordered = sorted(skipped, key=_place)
         async with self._of_partitions(tenant, ordered) as transaction:
             await transaction.execute(
                 _sql("skip"), tenant,
@@ -278,7 +280,8 @@ class Windows:
         """A transaction that holds the tenant's part of the partitions of some windows."""
         partitions = sorted({each.partition for each in windows})
         for partition in partitions:
-            await self._meet(partition, tenant)
+            if (partition, tenant) not in self._members:
+                await self._meet(partition, tenant)
         async with self._database.for_tenant(tenant) as transaction:
             await transaction.execute(_sql("hold"), tenant, partitions)
             yield transaction
@@ -296,6 +299,11 @@ def _by_day(
     return sorted(groups.items(), key=lambda item: item[0]), undated
 
 
+def _place(offered: OfferedWindow) -> tuple[int, str, int]:
+    """The order in which one tenant's windows are written."""
+    return offered.partition, offered.window.camera, offered.window.start_us
+
+
 def _refuse(group: Sequence[SkippedWindow], error: Exception) -> int:
     first = group[0].window
     _log.warning(
@@ -305,9 +313,10 @@ def _refuse(group: Sequence[SkippedWindow], error: Exception) -> int:
     return len(group)
 
 
-async def _note_looked(transaction: Transaction, result: LookedWindow) -> None:
+async def _note_looked(transaction: Transaction, result: LookedWindow) -> list[Row]:
+    """Note the window; gives the events that lose what it added before."""
     window = result.window
-    await transaction.execute(
+    return await transaction.fetch(
         _sql("put_looked"), window.tenant, window.camera, window.start_us, result.version,
         window.end_us, result.partition, result.position.epoch, result.position.sequence,
         result.looked_us, result.changed, _stages(result),

@@ -22,11 +22,12 @@ from kilocam.record.format import Kind, Origin, pack_record
 LINE_LIMIT = 64 << 10
 PAYLOAD_LIMIT = 64 << 20
 Json = dict[str, Any]  # Any: decoded JSON, checked field by field below
+_ENCODER = json.JSONEncoder(separators=(",", ":"))
 
 
 def encode_line(values: Json) -> bytes:
     """One JSON line."""
-    return json.dumps(values, separators=(",", ":")).encode() + b"\n"
+    return _ENCODER.encode(values).encode() + b"\n"
 
 
 def decode_line(line: bytes | bytearray) -> Json:
@@ -36,7 +37,7 @@ def decode_line(line: bytes | bytearray) -> Json:
         RemoteProtocolError: it is none.
     """
     try:
-        values = json.loads(line)
+        values = json.loads(line.decode())
     except ValueError:
         values = None
     if not isinstance(values, dict):

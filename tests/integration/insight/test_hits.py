@@ -94,6 +94,19 @@ async def test_rules_are_applied_when_windows_are_written(
     ]
 
 
+async def test_an_event_keeps_its_zones_when_the_camera_has_no_rules_any_more(
+    house: House, windows: Windows, written: Written
+) -> None:
+    written.set(hall=HALL)
+    for result in walk():
+        await windows.write(result)
+    written.set()
+    await windows.write(looked(9, at(9, 0.9)))
+    (event,) = (await house.insight.events("default", EventFilter())).items
+    assert event.end_us == window_at(9).start_us
+    assert event.zones == ("hall",)
+
+
 async def test_any_order_of_any_number_of_writes_gives_the_same_hits(
     windows: Windows, written: Written, hits: RuleHits
 ) -> None:

@@ -1,4 +1,5 @@
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -56,6 +57,15 @@ def test_value_goes_round_with_its_schema() -> None:
         header, body = codec.encode(value)
         assert header == schema
         assert codec.decode(header, body) == value
+
+
+def test_fields_are_read_in_any_order_and_whole_numbers_as_fractions() -> None:
+    body = json.loads(to_json(GopRef, REF)) | {"complexity": 7}
+    turned = json.dumps(dict(reversed(body.items()))).encode()
+    for one in (json.dumps(body).encode(), turned):
+        read = from_json(GopRef, one)
+        assert read == replace(REF, complexity=7.0)
+        assert type(read.complexity) is float
 
 
 def test_body_is_plain_json() -> None:
