@@ -21,8 +21,8 @@ _DOLLAR = 0x2400
 _MASK = 0xFFFFFFFF
 _HALF = 0x80000000
 
-_NONE = PieceFlag.NONE
-"""A member of an enum is slow to reach."""
+_NONE, _KEY = PieceFlag.NONE, PieceFlag.KEY
+"""Members of an enum are slow to reach, and flags to add."""
 _NEED_MORE, _FULL, _OTHER = range(3)
 _NO_GATE = Passing(frozenset(), frozenset(), 1, frozenset(), frozenset())
 _SEEN, _LOOK, _LOOK_ON = range(3)  # the access unit's slice; for it; for it, key frame known
@@ -197,7 +197,7 @@ class PieceScanner:
                     if verdict != UNDECIDED:
                         if verdict != OTHER and looking == _LOOK and key_offset < 0:
                             key_offset, key_ts = au_start - start, ts
-                            flags |= PieceFlag.KEY
+                            flags = _KEY if flags is _NONE else flags | _KEY
                         looking = _LOOK_ON if verdict == BEGIN else _SEEN
             if seq != expected and expected >= 0 and seq != expected & 0xFFFF:  # or it wrapped
                 flags |= PieceFlag.LOST

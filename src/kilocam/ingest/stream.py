@@ -38,7 +38,7 @@ ANSWERS_BYTES = 16_384
 """Answers to the camera's own requests that wait for the next chores; more are not given."""
 MOST_MESSAGES = 1000
 """RTSP messages in one read: more come from no camera, and each costs as much as 30 packets."""
-_NONE, _DISCONTINUITY = PieceFlag.NONE, PieceFlag.DISCONTINUITY
+_KEY, _DISCONTINUITY = PieceFlag.KEY, PieceFlag.DISCONTINUITY
 """Members of an enum are slow to reach."""
 _READS_PER_TURN = 8
 _LAST_READ_BYTES = 1 << 20
@@ -57,6 +57,14 @@ class Stream:
         froze: the recorder's last freeze, monotonic (start, end), to tell whose fault a hole is.
         ended: called once, with the cause, when the session is over.
     """
+
+    __slots__ = (
+        "_answers", "_arrival", "_came", "_capacity", "_chores_us", "_clock", "_eager_until_us",
+        "_end_us", "_ended", "_frame_ts", "_froze", "_handshake", "_heard_us", "_held",
+        "_held_bytes", "_hold_until_us", "_media", "_media_ts", "_period_us", "_quiet", "_rate",
+        "_report", "_scanner", "_sink", "_socket", "_unsent", "_wall_us", "bytes", "frames",
+        "last_packet_us", "packets", "session", "stalls",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -226,8 +234,9 @@ class Stream:
         if not cut.media:
             return False
         media_us = cut.last_ts * 1_000_000 // self._rate
-        # Most pieces have no flag, and an operation on flags costs more than all the rest here.
-        if cut.flags is not _NONE and cut.flags & _DISCONTINUITY:
+        # Most pieces have no flag or that of a key frame, the least one; and an operation on flags
+        # costs more than all the rest here.
+        if cut.flags > _KEY and cut.flags & _DISCONTINUITY:
             self._clock.restart(media_us, arrival_us)
             return True
         return self._clock.observe(media_us, arrival_us)
