@@ -43,7 +43,7 @@ class HeaderShapes:
         bits = int.from_bytes(start, "big")
         for mask, pattern, width, rest in self._shapes:
             if bits & mask == pattern:
-                if _ESCAPE in start:
+                if 3 in start and _ESCAPE in start:  # to look for one byte costs a fifth
                     return None
                 bits &= rest
                 after = 2 * bits.bit_length() - width - 1  # bits behind the code

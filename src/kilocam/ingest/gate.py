@@ -11,6 +11,9 @@ from kilocam.ingest.sampling import BEGIN, KEY, OTHER, UNDECIDED, Passing, Sampl
 HEAD_BYTES = 40
 
 _SLICE, _IDR, _SPS, _PPS, _STAP_A, _FU_A = 1, 5, 7, 8, 24, 28
+_START_CODE = 0
+_TELLING = (_START_CODE, _SLICE, _IDR, _SPS, _PPS, _STAP_A, _FU_A)
+"""Before each frame of a strictly constant rate stands a packet of another kind (SEI)."""
 
 
 class Gate(Sampler):
@@ -23,6 +26,7 @@ class Gate(Sampler):
         fragments=frozenset(head for head in range(256) if head & 31 == _FU_A),
         header=1,
         parts=frozenset(head for head in range(256) if head & 31 == _SLICE),
+        silent=frozenset(head for head in range(256) if head & 31 not in _TELLING),
     )
 
     def __init__(self) -> None:
@@ -58,7 +62,7 @@ class Gate(Sampler):
             return UNDECIDED
         if kind == _STAP_A:
             return self._aggregate(data, body, end)
-        if kind == 0 and data[body : body + 3] in (b"\0\0\1", b"\0\0\0"):
+        if kind == _START_CODE and data[body : body + 3] in (b"\0\0\1", b"\0\0\0"):
             return self._annex_b(data[body:end])
         return UNDECIDED
 

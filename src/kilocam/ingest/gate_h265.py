@@ -36,6 +36,7 @@ class H265Gate(Sampler):
         fragments=frozenset((_FRAGMENT << 1,)),
         header=2,
         parts=frozenset(mark | kind for mark in (0, 0x40, 0x80, 0xC0) for kind in _TRAILING),
+        silent=frozenset(),  # a start code may stand in any (quirk 30)
     )
 
     def __init__(self) -> None:

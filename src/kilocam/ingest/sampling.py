@@ -20,6 +20,8 @@ class Passing(NamedTuple):
     """... how far behind it the fragment's header stands ..."""
     parts: frozenset[int]
     """... and what that is then."""
+    silent: frozenset[int]
+    """First bytes of those that say nothing of their access unit, whatever follows."""
 
 
 class PacketGate(Protocol):

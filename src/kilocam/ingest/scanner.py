@@ -21,8 +21,10 @@ _DOLLAR = 0x2400
 _MASK = 0xFFFFFFFF
 _HALF = 0x80000000
 
+_NONE, _KEY = PieceFlag.NONE, PieceFlag.KEY
+"""Members of an enum are slow to reach, and flags to add."""
 _NEED_MORE, _FULL, _OTHER = range(3)
-_NO_GATE = Passing(frozenset(), frozenset(), 1, frozenset())
+_NO_GATE = Passing(frozenset(), frozenset(), 1, frozenset(), frozenset())
 _SEEN, _LOOK, _LOOK_ON = range(3)  # the access unit's slice; for it; for it, key frame known
 
 
@@ -61,8 +63,8 @@ class PieceScanner:
 
     __slots__ = (
         "_au_bytes", "_back", "_channels", "_expected", "_extended", "_flags", "_frames", "_gate",
-        "_jump", "_last_ts", "_limit", "_looking", "_marker", "_reference", "_tail", "messages",
-        "skipped",
+        "_jump", "_last_ts", "_limit", "_looking", "_marked", "_near", "_reference", "_tail",
+        "messages", "skipped",
     )  # fmt: skip
 
     def __init__(
@@ -82,14 +84,15 @@ class PieceScanner:
         self._limit = int(clock_rate * max_piece_s)
         self._jump = int(clock_rate * jump_s)
         self._back = _MASK - self._jump
+        self._near = min(self._limit, self._jump)  # media time that surely just goes on
         self._tail = b""
         self._expected = -1
         self._last_ts = -1
         self._extended = 0
-        self._marker = True
+        self._marked = 0x80  # second byte of the last packet: over 127 it ended its access unit
         self._looking = _SEEN
         self._au_bytes = 0
-        self._flags = PieceFlag.NONE
+        self._flags = _NONE
         self.messages: list[bytes] = []
         """RTSP messages that stood between the frames; the caller empties it."""
         self.skipped = 0
@@ -130,34 +133,44 @@ class PieceScanner:
         """Scan one piece from `pos`, add it to `cuts`; return where it ends and why."""
         start = au_start = pos
         reference, starts, gate = self._reference, self._frames, self._gate
-        expected, last_ts, marker = self._expected, self._last_ts, self._marker
+        expected, last_ts, marked = self._expected, self._last_ts, self._marked
         looking, limit, au_bytes = self._looking, self._limit, self._au_bytes
-        jump, back = self._jump, self._back
-        slices, fragments, header, parts = gate.passing if gate is not None else _NO_GATE
+        slices, fragments, header, parts, silent = gate.passing if gate is not None else _NO_GATE
         packets = frames = sampled = 0
         complexity = 0.0
-        first_ts = key_ts = key_offset = -1
+        first_ts = au_ts = key_ts = key_offset = within = -1
         flags, before = self._flags, last_ts
         stop = _NEED_MORE
         last = size - _HEAD_SIZE
         while pos <= last:
             start_of_frame, length, b0, b1, seq, ts = _HEAD(data, pos)
-            if start_of_frame not in starts or (b0 != 0x80 and b0 & 0xC0 != 0x80):
-                stop = _OTHER
-                break
             following = pos + 4 + length
+            if start_of_frame != reference or b0 != 0x80 or length <= 12:
+                if start_of_frame not in starts or b0 & 0xC0 != 0x80:
+                    stop = _OTHER
+                    break
+                if start_of_frame != reference or length <= 12:
+                    if following > size:
+                        break
+                    packets += 1
+                    pos = following
+                    continue
             if following > size:
                 break
-            if start_of_frame == reference and length > 12:
-                if marker or ts != last_ts:
-                    if first_ts >= 0 and limit < (ts - first_ts) & _MASK < _HALF:
-                        stop = _FULL
-                        break
-                    if last_ts >= 0 and jump < (ts - last_ts) & _MASK < back:
-                        if pos > start:
+            # The second half of this test is true in the first packet of each piece, too.
+            if marked > 127 or ts != au_ts:
+                if marked > 127 or ts != last_ts:
+                    age = ts - first_ts
+                    if not 0 <= age <= within:  # the usual case needs no arithmetic modulo 2^32
+                        if first_ts >= 0 and limit < age & _MASK < _HALF:
                             stop = _FULL
                             break
-                        flags |= PieceFlag.DISCONTINUITY
+                        if last_ts >= 0 and self._jump < (ts - last_ts) & _MASK < self._back:
+                            if pos > start:
+                                stop = _FULL
+                                break
+                            flags |= PieceFlag.DISCONTINUITY
+                        within = self._near if 0 <= age <= self._near else -1
                     frames += 1
                     if gate is not None:
                         if gate.pending:
@@ -165,37 +178,38 @@ class PieceScanner:
                             sampled += 1
                         looking = _LOOK
                     au_start, au_bytes, last_ts = pos, 0, ts
-                marker = b1 > 127
                 if first_ts < 0:
-                    first_ts = ts
-                if looking and gate is not None:
-                    # 12 bytes of RTP header unless it has contributors or an extension
-                    body = pos + 16 if b0 == 0x80 else pos + _header_end(data, pos, b0)
-                    # A header that lies about its length, or no payload, tells nothing.
-                    kind = data[body] if body + header < following else -1
-                    if gate.skip and (
-                        kind in slices or (kind in fragments and data[body + header] in parts)
-                    ):
-                        gate.skip -= 1  # a frame that is not sampled: the usual case, inlined
-                        looking = _SEEN
-                    else:
-                        verdict = gate.look(data, body, following)
-                        if verdict != UNDECIDED:
-                            if verdict != OTHER and looking == _LOOK and key_offset < 0:
-                                key_offset, key_ts = au_start - start, ts
-                                flags |= PieceFlag.KEY
-                            looking = _LOOK_ON if verdict == BEGIN else _SEEN
-                if seq != expected and expected >= 0:
-                    flags |= PieceFlag.LOST
-                expected = (seq + 1) & 0xFFFF
+                    first_ts, within = ts, self._near
+                au_ts = ts
+            marked = b1
+            if looking and gate is not None:
+                # 12 bytes of RTP header unless it has contributors or an extension
+                body = pos + 16 if b0 == 0x80 else pos + _header_end(data, pos, b0)
+                # A header that lies about its length, or no payload, tells nothing.
+                kind = data[body] if body + header < following else -1
+                if gate.skip and (
+                    kind in slices or (kind in fragments and data[body + header] in parts)
+                ):
+                    gate.skip -= 1  # a frame that is not sampled: the usual case, inlined
+                    looking = _SEEN
+                elif kind not in silent:
+                    verdict = gate.look(data, body, following)
+                    if verdict != UNDECIDED:
+                        if verdict != OTHER and looking == _LOOK and key_offset < 0:
+                            key_offset, key_ts = au_start - start, ts
+                            flags = _KEY if flags is _NONE else flags | _KEY
+                        looking = _LOOK_ON if verdict == BEGIN else _SEEN
+            if seq != expected and expected >= 0 and seq != expected & 0xFFFF:  # or it wrapped
+                flags |= PieceFlag.LOST
+            expected = seq + 1
             packets += 1
             pos = following
-        self._expected, self._last_ts, self._marker = expected, last_ts, marker
+        self._expected, self._last_ts, self._marked = expected, last_ts, marked
         self._looking, self._au_bytes = looking, au_bytes + pos - au_start
         if pos == start:
             self._flags = flags
             return pos, stop
-        self._flags = PieceFlag.NONE
+        self._flags = _NONE
         first = newest = key = 0
         if first_ts >= 0:
             first = self._unwrap(before, first_ts)

@@ -38,6 +38,8 @@ ANSWERS_BYTES = 16_384
 """Answers to the camera's own requests that wait for the next chores; more are not given."""
 MOST_MESSAGES = 1000
 """RTSP messages in one read: more come from no camera, and each costs as much as 30 packets."""
+_KEY, _DISCONTINUITY = PieceFlag.KEY, PieceFlag.DISCONTINUITY
+"""Members of an enum are slow to reach."""
 _READS_PER_TURN = 8
 _LAST_READ_BYTES = 1 << 20
 _SURPRISE = "camera %s/%s: what it sent was met in an unforeseen way"
@@ -55,6 +57,14 @@ class Stream:
         froze: the recorder's last freeze, monotonic (start, end), to tell whose fault a hole is.
         ended: called once, with the cause, when the session is over.
     """
+
+    __slots__ = (
+        "_answers", "_arrival", "_came", "_capacity", "_chores_us", "_clock", "_eager_until_us",
+        "_end_us", "_ended", "_frame_ts", "_froze", "_handshake", "_heard_us", "_held",
+        "_held_bytes", "_hold_until_us", "_media", "_media_ts", "_period_us", "_quiet", "_rate",
+        "_report", "_scanner", "_sink", "_socket", "_unsent", "_wall_us", "bytes", "frames",
+        "last_packet_us", "packets", "session", "stalls",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -175,34 +185,37 @@ class Stream:
     def _take(self, data: bytes, now_us: int) -> None:
         self._heard_us = now_us
         self.bytes += len(data)
-        cuts = self._scanner.feed(data)
-        if self._scanner.messages:
-            if len(self._scanner.messages) > MOST_MESSAGES:
-                raise ConnectFailed(GapCause.PROTOCOL, "it sends RTSP messages without end")
-            for message in self._scanner.messages:
-                answer = self._handshake.hear(message)
-                if len(self._answers) < ANSWERS_BYTES:
-                    self._answers += answer
-            self._scanner.messages.clear()
+        scanner = self._scanner
+        cuts = scanner.feed(data)
+        if scanner.messages:
+            self._hear(scanner.messages)
         if not cuts:
             return
         self.last_packet_us = arrival_us = self._arrival.at(now_us)
         if self._held is None:
             for cut in cuts:
-                flags = cut.flags
-                if self._observe(cut, arrival_us):
-                    flags |= PieceFlag.DISCONTINUITY
-                self._emit(cut, flags, now_us)
+                stepped = self._observe(cut, arrival_us)
+                self._emit(cut, cut.flags | _DISCONTINUITY if stepped else cut.flags, now_us)
             return
         self._held_bytes += len(data)
         for cut in cuts:
-            if cut.media and cut.flags & PieceFlag.DISCONTINUITY:
+            if cut.media and cut.flags & _DISCONTINUITY:
                 self._release(now_us)  # by the mapping of before the jump
                 self._held = []
             self._observe(cut, arrival_us)
             self._held.append(cut)
         if now_us >= self._hold_until_us or self._held_bytes > HOLD_BYTES:
             self._release(now_us)
+
+    def _hear(self, messages: list[bytes]) -> None:
+        """Take RTSP messages that stood between the packets."""
+        if len(messages) > MOST_MESSAGES:
+            raise ConnectFailed(GapCause.PROTOCOL, "it sends RTSP messages without end")
+        for message in messages:
+            answer = self._handshake.hear(message)
+            if len(self._answers) < ANSWERS_BYTES:
+                self._answers += answer
+        messages.clear()
 
     def _end(self, now_us: int) -> None:
         """Nothing more comes: hand on what was held back."""
@@ -221,8 +234,9 @@ class Stream:
         if not cut.media:
             return False
         media_us = cut.last_ts * 1_000_000 // self._rate
-        # Most pieces have no flag, and an operation on flags costs more than all the rest here.
-        if cut.flags is not PieceFlag.NONE and cut.flags & PieceFlag.DISCONTINUITY:
+        # Most pieces have no flag or that of a key frame, the least one; and an operation on flags
+        # costs more than all the rest here.
+        if cut.flags > _KEY and cut.flags & _DISCONTINUITY:
             self._clock.restart(media_us, arrival_us)
             return True
         return self._clock.observe(media_us, arrival_us)
@@ -233,8 +247,8 @@ class Stream:
          _, packets, frames, complexity, sampled) = cut  # fmt: skip
         duration_us = key_us = 0
         if media:
-            rate, wall_us = self._rate, self._clock.wall_us
-            self._wall_us = wall_us(first_ts * 1_000_000 // rate)
+            rate, wall_of = self._rate, self._clock.wall_us
+            self._wall_us = wall_us = wall_of(first_ts * 1_000_000 // rate)
             self._media_ts = first_ts
             self._came = True
             span_ts = last_ts - first_ts if last_ts > first_ts else 0
@@ -242,10 +256,10 @@ class Stream:
                 self._frame_ts = span_ts // (frames - 1)
             duration_us = (span_ts + self._frame_ts) * 1_000_000 // rate
             if key_offset >= 0:
-                key_us = wall_us(key_ts * 1_000_000 // rate)
-            if self._wall_us - self._end_us >= HOLE_US and self._end_us:
+                key_us = wall_of(key_ts * 1_000_000 // rate)
+            if wall_us - self._end_us >= HOLE_US and self._end_us:
                 self._hole(now_us)
-            self._end_us = self._wall_us + duration_us
+            self._end_us = wall_us + duration_us
         elif not self._wall_us:
             self._wall_us = self._arrival.at(now_us)
         self.packets += packets
@@ -306,7 +320,7 @@ class Stream:
             self._capacity = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
             if received * 2 > self._capacity:
                 self._period_us = max(SHORTEST_TURN_US, self._period_us // 2)
-        elif received * 8 < self._capacity:
+        elif received * 8 < self._capacity and self._period_us < LONGEST_TURN_US:
             self._period_us = min(LONGEST_TURN_US, self._period_us + self._period_us // 4)
         if now_us < self._eager_until_us:
             self._period_us = min(self._period_us, EAGER_TURN_US)

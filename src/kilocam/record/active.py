@@ -5,15 +5,15 @@ import logging
 import struct
 from pathlib import Path
 
-from kilocam.core import Gap, GapCause, Piece
+from kilocam.core import Gap, GapCause
 from kilocam.record.disk import Disk, write_all
 from kilocam.record.format import Kind, Origin, gap_payload, pack_piece, pack_record
-from kilocam.record.index import MARK, Entry, Tally
+from kilocam.record.index import MARK, EntryFields, Tally
 from kilocam.record.names import FileName
 from kilocam.record.ring import Item
 from kilocam.record.source import Opened, Source
 
-_PIECE = int(Kind.PIECE)
+_PIECE, _SESSION, _GAP = int(Kind.PIECE), int(Kind.SESSION), int(Kind.GAP)
 _log = logging.getLogger(__name__)
 
 
@@ -22,8 +22,8 @@ class Batch:
 
     def __init__(self) -> None:
         self.buffers: list[bytes] = []
-        self.headers: list[bytes] = []
-        self.entries: list[tuple[Source, Entry]] = []
+        """Header and payload by turns."""
+        self.entries: list[tuple[Source, EntryFields]] = []
         self.sessions: dict[Source, int] = {}
 
 
@@ -48,6 +48,8 @@ class ActiveFile:
         self._own = Origin(None, epoch, 0)
         self._marked = 0
         self._sessions: dict[Source, int] = {}
+        self._gathered: dict[Source, bytearray] = {}
+        """What the tally has of each."""
 
     def open(self, roll: dict[str, int]) -> None:
         """Create the file with its first record: who writes it and what was stored before (I4)."""
@@ -79,13 +81,17 @@ class ActiveFile:
                 offset = self._refuse(batch, item, offset, error)
         self._write(batch)
         self._sessions.update(batch.sessions)
+        count, gathered = self.tally.count, self._gathered
         for source, entry in batch.entries:
-            self.tally.add(source.key, entry)
-            source.stored_us = max(source.stored_us or entry.end_us, entry.end_us)
+            entries = gathered.get(source)
+            if entries is None:
+                entries = gathered[source] = self.tally.gathered(source.key)
+            end, stored = count(entries, entry), source.stored_us
+            if stored is None or end > stored:
+                source.stored_us = end
 
     def _add_own(self, batch: Batch, kind: Kind, payload: bytes) -> None:
         header = pack_record(self._own, kind, self.tally.last_sequence, payload)
-        batch.headers.append(header)
         batch.buffers += (header, payload)
 
     def _add(self, batch: Batch, item: Item, offset: int) -> int:
@@ -100,18 +106,18 @@ class ActiveFile:
                 origin, Kind.GAP, sequence, payload, wall_us=wall, duration_us=duration
             )
             length = len(header) + len(payload)
-            entry = Entry(offset, sequence, wall, duration, 0, number, length, 0, Kind.GAP)
+            entry = (offset, sequence, wall, duration, 0, number, length, 0, _GAP)
         else:
             assert opened is not None
             header = pack_piece(opened.origin, sequence, value)
             if batch.sessions.get(source, self._sessions.get(source)) != value.session:
                 offset = self._add_session(batch, source, opened, sequence, offset)
-            payload = value.payload
-            entry = _piece_entry(offset, sequence, value, len(header) + len(payload))
-        batch.headers.append(header)
+            (_, _, number, wall, duration, _, _, key_us, flags, _, _, _, _, payload) = value
+            length = len(header) + len(payload)
+            entry = (offset, sequence, wall, duration, key_us, number, length, flags, _PIECE)
         batch.buffers += (header, payload)
         batch.entries.append((source, entry))
-        return offset + entry.length
+        return offset + length
 
     def _refuse(self, batch: Batch, item: Item, offset: int, error: Exception) -> int:
         """One camera's piece that no record can hold must not cost the others theirs."""
@@ -134,9 +140,8 @@ class ActiveFile:
         header = pack_record(opened.origin, Kind.SESSION, sequence, opened.payload, wall_us=started)
         length = len(header) + len(opened.payload)
         number = opened.session.session
-        entry = Entry(offset, sequence, started, 0, 0, number, length, 0, Kind.SESSION)
-        batch.headers.append(header)
         batch.buffers += (header, opened.payload)
+        entry = (offset, sequence, started, 0, 0, number, length, 0, _SESSION)
         batch.entries.append((source, entry))
         batch.sessions[source] = number
         return offset + length
@@ -147,7 +152,7 @@ class ActiveFile:
         except BaseException:
             self._disk.truncate(self.fd, self.size)
             raise
-        self.tally.hash_headers(batch.headers)
+        self.tally.hash_headers(batch.buffers[::2])
 
     def seal(self, now_us: int, flags: int = 0) -> Path:
         """Write index and footer, sync, rename (P3); its name when sealed.
@@ -182,20 +187,6 @@ class ActiveFile:
         fd, self.fd = self.fd, -1
         if fd >= 0:
             self._disk.close(fd)
-
-
-def _piece_entry(offset: int, sequence: int, piece: Piece, length: int) -> Entry:
-    return Entry(
-        offset,
-        sequence,
-        piece.wall_us,
-        piece.duration_us,
-        piece.key_us,
-        piece.session,
-        length,
-        piece.flags,
-        _PIECE,
-    )
 
 
 def seal_tail(tally: Tally, size: int, epoch: int, now_us: int, flags: int) -> list[bytes]:

@@ -86,6 +86,10 @@ class Footer(NamedTuple):
     flags: int
 
 
+EntryFields = tuple[int, int, int, int, int, int, int, int, int]
+"""An `Entry`, or its fields alone: a writer makes 2000 a second and reads none by name."""
+
+
 def unpack_entries(data: bytes) -> list[Entry]:
     """Entries from their stored bytes."""
     return [Entry._make(fields) for fields in _ENTRY.iter_unpack(data)]
@@ -110,22 +114,34 @@ class Tally:
 
     def add(self, key: CameraKey, entry: Entry) -> None:
         """Count one record of a camera."""
+        self.count(self.gathered(key), entry)
+
+    def gathered(self, key: CameraKey) -> bytearray:
+        """The entries of a camera so far, for `count`."""
         data = self._entries.get(key)
         if data is None:
             data = self._entries[key] = bytearray()
-        data += _ENTRY.pack(*entry)
-        sequence = entry.sequence
+        return data
+
+    def count(self, gathered: bytearray, entry: EntryFields) -> int:
+        """Count one record of the camera whose entries are `gathered`; the end of its stretch.
+
+        Apart from `add` for who writes many: a key is slow to hash.
+        """
+        gathered += _ENTRY.pack(*entry)
+        _, sequence, wall_us, duration_us, _, _, _, _, kind = entry
+        end = wall_us + duration_us
         if sequence > self.last_sequence:  # noqa: PLR1730 - cheaper than `max`, for every piece
             self.last_sequence = sequence
         if self.first_sequence == 0 or sequence < self.first_sequence:
             self.first_sequence = sequence
-        if entry.kind == _SESSION:
-            return  # one that began days ago says nothing of what this file covers
-        end = entry.wall_us + entry.duration_us
+        if kind == _SESSION:
+            return end  # one that began days ago says nothing of what this file covers
         if end > self.last_us:  # noqa: PLR1730
             self.last_us = end
-        if self.first_us == 0 or entry.wall_us < self.first_us:
-            self.first_us = entry.wall_us
+        if self.first_us == 0 or wall_us < self.first_us:
+            self.first_us = wall_us
+        return end
 
     def hash_headers(self, headers: list[bytes]) -> None:
         """Take the headers of records, in file order, into the file's hash (I8)."""

@@ -8,6 +8,7 @@ import contextlib
 import logging
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable
 from itertools import chain
 from pathlib import Path
@@ -188,9 +189,9 @@ class Lane:
             self.busy_since = time.monotonic()  # each time: a whole ring may take long
             flight = ring.flight
             rest = flight[_SLICE:]
-            classes: dict[int, list[Item]] = {}
+            classes: defaultdict[int, list[Item]] = defaultdict(list)
             for item in flight[:_SLICE]:
-                classes.setdefault(item.source.keep_us, []).append(item)
+                classes[item.source.keep_us].append(item)
             while classes:
                 keep_us = next(iter(classes))
                 self._append(keep_us, classes[keep_us])

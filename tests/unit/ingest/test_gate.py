@@ -43,3 +43,13 @@ def test_packets_nested_in_packets_do_not_nest_our_calls() -> None:
 def test_no_payload_of_start_codes_and_units_is_too_much(parts: list[bytes]) -> None:
     payload = b"".join(parts)
     assert Gate().look(payload, 0, len(payload)) in range(4)
+
+
+@given(st.integers(0, 255), st.sampled_from([b"", b"\x85" * 60, b"\0\0\1" + IDR, aggregated(IDR)]))
+def test_silent_packets_say_nothing_whatever_follows(first: int, rest: bytes) -> None:
+    gate, payload = Gate(), bytes((first,)) + rest
+    if first in gate.passing.silent:
+        assert gate.look(payload, 0, len(payload)) == UNDECIDED
+        assert gate.skip == Gate().skip
+    else:
+        assert first & 31 in (0, 1, 5, 7, 8, 24, 28)

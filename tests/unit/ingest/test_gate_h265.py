@@ -150,7 +150,7 @@ def test_every_fourth_frame_is_weighed_however_it_is_packed(
 
 
 def test_frames_passed_over_are_known_by_their_first_bytes() -> None:
-    slices, fragments, header, parts = H265Gate.passing
+    slices, fragments, header, parts, _ = H265Gate.passing
     for kind in range(64):
         assert (kind << 1 in slices) == (0 < kind < 10)
         assert (fragment(kind, 0x80)[header] in parts) == (kind < 10)

@@ -116,6 +116,20 @@ def test_timestamps_go_on_over_the_wrap() -> None:
     assert cuts[-1].last_ts == 0xFFFF_F000 + 59 * 6000
 
 
+def test_nothing_is_flagged_where_the_sequence_wraps() -> None:
+    camera = Camera(seq=65_533)
+    (cut,) = scan([camera.frame(P, P) + camera.frame(P, P, P)])
+    assert cut.packets == 5
+    assert not cut.flags & PieceFlag.LOST
+
+
+def test_a_frame_goes_on_behind_what_says_nothing_of_it() -> None:
+    camera = Camera()
+    note = b"\x06\1\2sei"
+    cuts = scan([camera.frame(note, SPS, PPS, note, IDR) + camera.frame(note, P)])
+    assert [(cut.frames, cut.key_offset) for cut in cuts] == [(2, 0)]
+
+
 def test_the_key_frame_is_where_its_parameter_sets_start() -> None:
     camera = Camera()
     before = b"".join(camera.frame(P) for _ in range(3))
