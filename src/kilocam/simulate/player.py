@@ -127,7 +127,7 @@ class Player:
         self._odd_channel = next(c for c in range(_ODD_CHANNEL, 256) if c not in used)
         self._dice = dice
         self._blocks = content.program(frozenset(track.index for track in record.tracks))
-        self._tracks = [_TrackState() for _ in content.tracks]  # those not asked for, too
+        self._tracks = tuple(_TrackState() for _ in content.tracks)  # those not asked for, too
         self._trail = Trail(record, content, self._blocks, wire)
         self._loop_first = 0
         """Number of the first block of this loop."""
@@ -164,21 +164,22 @@ class Player:
         temper, wire = self._temper, self.wire
         while (due := self.due) <= now:
             block = self._blocks[self._index]
-            if (
+            usual = (
                 self._index < self._plain_until
                 and not wire.answered
                 and not temper.stalled
                 and not temper.lose
                 and temper.jump_us == self._jump_us
-            ):
-                sent = self._play(block)
-            else:
-                sent = self._play_unusual(block)
-            if sent and now - due > LATE_S and now - self._late_at > LATE_S:
-                self._late_at = now
-                self.record.checkpoint(self._number, self._clock.wall_us(now))
+            )
+            if (usual or self._is_left_to_send(block)) and block.wire:
+                self._stamp(block)
+                if not wire.offer(block.wire):
+                    self._refused()
             if wire.broken:  # whoever reads the socket ends this player
                 return now + _IDLE_S
+            if now - due > LATE_S and now - self._late_at > LATE_S and self._aligned:
+                self._late_at = now
+                self.record.checkpoint(self._number, self._clock.wall_us(now))
             self._index = index = self._index + 1
             if index == len(self._blocks):
                 self._turn_to(self._number)
@@ -193,37 +194,34 @@ class Player:
         """Note how far the kernels are; `exact`: count packets within a block too."""
         self._trail.sample(self._number, exact=exact)
 
-    def _play(self, block: Block) -> bool:
-        """Send a block as it is; whether it was not skipped."""
-        if not block.wire:
-            return True
-        self._stamp(block)
-        return self.wire.offer(block.wire) or self._refused()
-
-    def _play_unusual(self, block: Block) -> bool:
-        """The same where there is more to do than stamping."""
+    def _is_left_to_send(self, block: Block) -> bool:
+        """Look after what seldom happens; `False`: that was all, the block is sent or skipped."""
         if self._temper.stalled:
-            return self._skip(Skipped.STALL)
+            self._skip(Skipped.STALL)
+            return False
         if not self._aligned or self._jump_us != self._temper.jump_us:
             self._align()
         plain = not (self._is_reporting(block) or self._temper.lose or self._quirks)
         if not plain or self.wire.answered:
             self._trail.begin(self._number)
-        if plain:
-            return self._play(block)
+        if not plain:
+            self._send_composed(block)
+        return plain
+
+    def _send_composed(self, block: Block) -> None:
         data, ends = self._compose(block)
         if data and not self.wire.offer(data):
-            return self._refused()
-        self._trail.composed(self._number, ends)
-        return True
+            self._refused()
+        else:
+            self._trail.composed(self._number, ends)
 
-    def _refused(self) -> bool:
-        return False if self.wire.broken else self._skip(Skipped.BACKLOG)
+    def _refused(self) -> None:
+        if not self.wire.broken:
+            self._skip(Skipped.BACKLOG)
 
-    def _skip(self, cause: Skipped) -> bool:
+    def _skip(self, cause: Skipped) -> None:
         self.record.skip(self._number, cause)
         self._aligned, self._plain_until = False, 0
-        return False
 
     def _turn_to(self, number: int) -> None:
         loop, self._index = divmod(number, len(self._blocks))
