@@ -161,6 +161,9 @@ class Player:
         """Send all that is due; when the next block is, `None` if there is none."""
         if self._stopped:
             return None
+        if now >= self._sample_at:  # first: what was just sent has not arrived yet
+            self._sample_at = now + SAMPLE_S
+            self.sample()
         temper, wire = self._temper, self.wire
         while (due := self.due) <= now:
             block = self._blocks[self._index]
@@ -185,9 +188,6 @@ class Player:
                 self._turn_to(self._number)
             else:
                 self.due = self._loop_due + self._blocks[index].due_us * self._scale
-        if now >= self._sample_at:
-            self._sample_at = now + SAMPLE_S
-            self.sample()
         return due
 
     def sample(self, *, exact: bool = False) -> None:

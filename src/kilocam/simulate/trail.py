@@ -70,6 +70,10 @@ class Trail:
         """
         record, past, written = self._record, self._past, self._wire.written()
         self._arrived = arrived = max(self._arrived, self._wire.acknowledged())
+        if arrived == self._wire.queued:
+            past.clear()
+            record.acknowledged = record.written = Mark(following)
+            return
         while past and past[0].end <= arrived:
             past.popleft()
         waiting = [*past, *self._going_on()]

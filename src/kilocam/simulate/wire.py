@@ -109,8 +109,9 @@ class Wire:
         except OSError:
             return 0
         waiting: int = struct.unpack("=i", answer)[0]
+        written = self.written()
         # A FIN that is on its way counts as a byte.
-        return max(0, min(self.written() - waiting, self.written()))
+        return max(0, min(written - waiting, written))
 
     def close(self, *, reset: bool = False) -> None:
         """Close; `reset`: drop what is unsent and send RST, as after a power cut."""
