@@ -15,7 +15,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from itertools import pairwise
+from itertools import groupby, pairwise
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, Self
 
@@ -25,6 +25,8 @@ from kilocam.simulate.errors import LedgerError
 
 FRAME_HEADER = 4
 RTP_HEADER = 12
+STAMP_AT = FRAME_HEADER + 2
+"""Where in a framed packet the sequence number stands."""
 _MAGIC = b"kilocam content 1\n"
 _BLOCK = struct.Struct(">qqi?H")
 _PACKET = struct.Struct(">BqH")
@@ -54,19 +56,33 @@ class Head(NamedTuple):
     ticks: int
 
 
+class Run(NamedTuple):
+    """Packets in a block that follow each other on one track and are of one time."""
+
+    track: int
+    shifted_ticks: int
+    """Their time in the loop, in the upper 32 bits of 64."""
+    stamps: tuple[int, ...]
+    """Where the sequence number of each stands; timestamp and SSRC come right after it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Block:
     """What is sent at one moment; times count from the loop's start."""
 
     due_us: int
     """When it is sent."""
+    wire: bytearray
+    runs: tuple[Run, ...]
+    """Its packets for who stamps them; the three stand together as they are read together."""
     shown_us: int
     """When its picture was taken; at or before `due_us`."""
     picture: int
     """Number of the picture in the order shown; -1 without a picture."""
     key: bool
-    wire: bytearray
     heads: tuple[Head, ...]
+    bytes_before: int
+    """Bytes of the blocks earlier in the loop."""
     packets_before: tuple[int, ...]
     """Packets of each track earlier in the loop."""
     octets_before: tuple[int, ...]
@@ -290,8 +306,9 @@ def _blank(packet: bytes) -> bytes:
 def _lay_out(
     raw: Sequence[RawBlock], tracks: frozenset[int], count: int
 ) -> tuple[tuple[Block, ...], list[int], list[int]]:
-    blocks = []
+    blocks: list[Block] = []
     packets, octets = [0] * count, [0] * count
+    size = 0
     for source in raw:
         before = tuple(packets), tuple(octets)
         wire, heads = bytearray(), []
@@ -310,8 +327,18 @@ def _lay_out(
                 key=source.key,
                 wire=wire,
                 heads=tuple(heads),
+                runs=_runs(heads),
+                bytes_before=size,
                 packets_before=before[0],
                 octets_before=before[1],
             )
         )
+        size += len(wire)
     return tuple(blocks), packets, octets
+
+
+def _runs(heads: Sequence[Head]) -> tuple[Run, ...]:
+    return tuple(
+        Run(track, ticks << 32, tuple(head.at + STAMP_AT for head in run))
+        for (track, ticks), run in groupby(heads, key=lambda head: (head.track, head.ticks))
+    )

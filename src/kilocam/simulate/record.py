@@ -11,6 +11,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 from kilocam.simulate.content import FRAME_HEADER, Block, Content, stamp
 from kilocam.simulate.reports import REPORT_PERIOD_US, sender_report
@@ -67,8 +68,7 @@ class SentTrack:
     ts_base: int
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Mark:
+class Mark(NamedTuple):
     """A place in what is sent: all blocks before `block`, and `packets` packets of it."""
 
     block: int

@@ -47,8 +47,9 @@ class Wheel:
             self._timer.cancel()
 
     def _place(self, member: Turning, due: float) -> None:
-        slot = int(due / SLOT_S) + 1
-        slot = max(self._at, min(slot, self._at + _SLOTS - 1))
+        slot, at = int(due / SLOT_S) + 1, self._at
+        if not at <= slot < at + _SLOTS:
+            slot = at if slot < at else at + _SLOTS - 1
         self._slots[slot % _SLOTS].append(member)
 
     def _tick(self) -> None:

@@ -18,7 +18,7 @@ _READ = 65_536
 class Wire:
     """One connected, non-blocking socket."""
 
-    __slots__ = ("_backlog", "_limit", "_loop", "_socket", "broken", "queued")
+    __slots__ = ("_backlog", "_limit", "_loop", "_socket", "answered", "broken", "queued")
 
     def __init__(
         self, sock: socket.socket, loop: asyncio.AbstractEventLoop, *, backlog: int
@@ -26,18 +26,22 @@ class Wire:
         self._socket = sock
         self._loop = loop
         self._limit = backlog
-        self._backlog = bytearray()
+        self._backlog: bytearray | None = None
+        """What the kernel did not take yet; none is cheaper to see than an empty one."""
         self.queued = 0
         """Bytes taken so far, whether or not the kernel has them yet."""
+        self.answered = 0
+        """Those of them that were answers, since whoever notes where blocks lie set it to 0."""
         self.broken = False
 
     def offer(self, data: "bytes | bytearray") -> bool:
         """Send a block, now or from the backlog; `False` if there is no room for it."""
+        size = len(data)
         if self._backlog:
-            if len(self._backlog) + len(data) > self._limit:
+            if len(self._backlog) + size > self._limit:
                 return False
             self._backlog += data
-            self.queued += len(data)
+            self.queued += size
             return True
         try:
             sent = self._socket.send(data)
@@ -46,24 +50,26 @@ class Wire:
         except OSError:  # the reader sees the end and closes
             self.broken = True
             return False
-        self.queued += len(data)
-        if sent < len(data):
-            self._backlog += data[sent:]
+        self.queued += size
+        if sent < size:
+            self._backlog = bytearray(data[sent:])
             self._loop.add_writer(self._socket.fileno(), self._flush)
         return True
 
     @property
     def is_overfull(self) -> bool:
         """Whether answers have piled up that the client does not read."""
-        return len(self._backlog) > 2 * self._limit
+        return self._waiting > 2 * self._limit
 
     def write(self, data: bytes) -> None:
         """Send an answer; it is never refused, but may make the wire overfull."""
+        before = self.queued
         if self._backlog:
             self._backlog += data
             self.queued += len(data)
         elif data:
             self.offer(data)
+        self.answered += self.queued - before
 
     def read(self) -> bytes | None:
         """What has come; empty at the end, `None` if nothing has."""
@@ -74,7 +80,12 @@ class Wire:
         except OSError:
             return b""
 
+    @property
+    def _waiting(self) -> int:
+        return len(self._backlog) if self._backlog else 0
+
     def _flush(self) -> None:
+        assert self._backlog
         try:
             sent = self._socket.send(self._backlog)
         except BlockingIOError:
@@ -83,12 +94,13 @@ class Wire:
             self.broken = True
             sent = 0
         del self._backlog[:sent]
+        self._backlog = self._backlog or None
         if not self._backlog or self.broken:
             self._loop.remove_writer(self._socket.fileno())
 
     def written(self) -> int:
         """Bytes the kernel has taken."""
-        return self.queued - len(self._backlog)
+        return self.queued - self._waiting
 
     def acknowledged(self) -> int:
         """Bytes the peer's kernel has acknowledged."""
@@ -97,8 +109,9 @@ class Wire:
         except OSError:
             return 0
         waiting: int = struct.unpack("=i", answer)[0]
+        written = self.written()
         # A FIN that is on its way counts as a byte.
-        return max(0, min(self.written() - waiting, self.written()))
+        return max(0, min(written - waiting, written))
 
     def close(self, *, reset: bool = False) -> None:
         """Close; `reset`: drop what is unsent and send RST, as after a power cut."""

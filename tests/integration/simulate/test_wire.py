@@ -46,7 +46,9 @@ async def test_a_full_backlog_refuses_whole_blocks_and_drains_in_order() -> None
     assert wire.queued == len(sent)
     assert wire.acknowledged() <= wire.written() < wire.queued
     assert not wire.is_overfull
+    assert wire.answered == 0
     wire.write(b"an answer is never refused")
+    assert wire.answered == len(b"an answer is never refused")
     sent += b"an answer is never refused"
     taken = bytearray()
     loop = asyncio.get_running_loop()

@@ -5,7 +5,8 @@ packet from the block's number.
 """
 
 import random
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -26,7 +27,9 @@ class FakeWire(Wire):
     """Takes what it has room for."""
 
     def __init__(self) -> None:
-        self.queued = 0
+        self.queued = self.answered = 0
+        self.answers: dict[int, int] = {}
+        """Length of those that begin at a byte of the connection."""
         self.broken = False
         self.data = bytearray()
         self.full = False
@@ -38,6 +41,11 @@ class FakeWire(Wire):
         self.data += data
         self.queued += len(data)
         return True
+
+    def write(self, data: bytes) -> None:
+        self.answers[self.queued] = len(data)
+        self.queued += len(data)
+        self.answered += len(data)
 
     def written(self) -> int:
         return self.queued
@@ -60,15 +68,18 @@ class Happening:
     full: bool
     lose: float
     jump_us: int
+    answer: bytes
+    """Sent first, if any."""
 
 
 happenings = st.builds(
     Happening,
-    seconds=st.floats(0.01, 4),
+    seconds=st.floats(0.01, 0.5) | st.floats(0.01, 4),
     stalled=st.booleans(),
     full=st.booleans(),
     lose=st.sampled_from([0.0, 0.0, 0.3]),
     jump_us=st.sampled_from([0, 0, 7_000_000, -40_000_000]),
+    answer=st.sampled_from([b"", b"", b"RTSP/1.0 200 OK\r\n\r\n"]),
 )
 
 
@@ -171,6 +182,8 @@ def test_what_is_sent_is_what_the_record_derives(
         temper.stalled, temper.lose = happening.stalled, happening.lose
         temper.jump_us += happening.jump_us
         wire.full = happening.full
+        if happening.answer:
+            wire.write(happening.answer)
         now += happening.seconds
         again = player.turn(now)
         assert again is not None
@@ -192,7 +205,7 @@ def frames(data: bytes, channels: set[int]) -> list[bytes]:
 
 
 @settings(max_examples=100, deadline=None)
-@given(content=contents(), story=st.lists(happenings, min_size=1, max_size=4), data=st.data())
+@given(content=contents(), story=st.lists(happenings, min_size=1, max_size=8), data=st.data())
 def test_what_has_arrived_is_known_to_the_packet(
     content: Content, story: list[Happening], data: st.DataObject
 ) -> None:
@@ -211,10 +224,28 @@ def test_what_has_arrived_is_known_to_the_packet(
     for happening in story:
         temper.stalled, temper.lose, wire.full = happening.stalled, happening.lose, happening.full
         now += happening.seconds
+        if happening.answer:
+            wire.write(happening.answer)
         wire.arrived = data.draw(st.integers(wire.arrived, wire.queued), label="arrived")
         player.turn(now)
-    wire.arrived = data.draw(st.integers(wire.arrived, wire.queued), label="arrived at last")
     player.sample(exact=True)
-    whole = [len(packet.framed()) for packet in record.sent(content, record.written)]
+    packets = list(record.sent(content, record.written))
     arrived = sum(1 for _ in record.sent(content, record.acknowledged))
-    assert arrived == bisect_right(list(accumulate(whole)), wire.arrived)
+    bounds = list(ends([len(packet.framed()) for packet in packets], wire.answers))
+    assert arrived == bisect_right(bounds, wire.arrived)
+    for end in bounds[arrived:]:
+        for wire.arrived in (end - 1, end):
+            player.sample(exact=True)
+            mark = record.acknowledged
+            before = bisect_left(packets, mark.block, key=lambda packet: packet.block)
+            assert before + mark.packets == bisect_right(bounds, wire.arrived)
+
+
+def ends(sizes: list[int], answers: dict[int, int]) -> Iterator[int]:
+    """Where packets of these sizes end, with the answers between them."""
+    at = 0
+    for size in sizes:
+        while at in answers:
+            at += answers[at]
+        at += size
+        yield at
