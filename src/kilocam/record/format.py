@@ -8,6 +8,7 @@ import json
 import struct
 import zlib
 from enum import IntEnum
+from functools import lru_cache
 from typing import NamedTuple
 
 from blake3 import blake3
@@ -226,6 +227,7 @@ def session_payload(session: Session) -> bytes:
     ).encode()
 
 
+@lru_cache(maxsize=2048)  # each look at a camera begins with its session
 def session_of(payload: bytes) -> Session:
     """The session of a session record.
 
