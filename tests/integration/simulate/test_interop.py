@@ -36,13 +36,13 @@ async def simulated(
         yield running
 
 
-async def run(*command: str) -> tuple[bytes, str]:
-    """What a program prints; it must end well within 30 s."""
+async def run(*command: str, within_s: float = 30) -> tuple[bytes, str]:
+    """What a program prints; it must end well, and in time."""
     process = await asyncio.create_subprocess_exec(
         *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
     )
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(within_s):
             out, errors = await process.communicate()
     except TimeoutError:
         process.kill()
@@ -128,7 +128,7 @@ async def test_gstreamer_hears_g711_and_opus(
     file = film_with_sound(tmp_path / "street.mov" if codec != "opus" else tmp_path / "street.mp4",
                            codec, rate)  # fmt: skip
     async with Simulator(SimulatedFleet(groups=[Group(source=file, count=1)])) as simulator:
-        _, errors = await run(
+        command = (
             *("gst-launch-1.0", "-q", "rtspsrc", "name=source"),
             *(f"location={simulator.url(0)}", "protocols=tcp", "source."),
             *("!", "application/x-rtp,media=audio", "!", depay, "!", "decodebin", "!"),
@@ -136,6 +136,10 @@ async def test_gstreamer_hears_g711_and_opus(
             # Else the first packet of the picture may find nobody, which ends it.
             *("source.", "!", "application/x-rtp,media=video", "!", "fakesink"),
         )
+        try:
+            _, errors = await run(*command, within_s=12)
+        except TimeoutError:  # one in thirty hangs while it links, whatever it is sent
+            _, errors = await run(*command)
     assert "from element" not in errors
 
 
