@@ -18,9 +18,10 @@ from kilocam.record.errors import FormatError
 from kilocam.record.format import Header, Kind, gap_of, leaf_matches, piece_of, session_of
 from kilocam.record.gops import GOP_LIMIT_US
 from kilocam.record.index import TOLERANCE_US, Entry
+from kilocam.record.listing import Identity, Listed
 from kilocam.record.live import LiveView
 from kilocam.record.scan import read_whole
-from kilocam.record.shelf import Holding, Identity, Listed, Shelf
+from kilocam.record.shelf import Holding, Shelf
 
 
 class PieceMark(NamedTuple):

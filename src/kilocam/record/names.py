@@ -70,13 +70,17 @@ def parse_name(name: str) -> FileName | None:
     )
 
 
-def list_names(path: Path) -> list[FileName]:
-    """The log's files in a directory, oldest first; none when it does not exist."""
+def raw_names(path: Path) -> list[str]:
+    """What is in a directory, in no order; nothing when it does not exist."""
     try:
-        names = os.listdir(path)  # noqa: PTH208 - 75,000 names, no Path object for each
+        return os.listdir(path)  # noqa: PTH208 - 75,000 names, no Path object for each
     except FileNotFoundError:
         return []
-    return sorted(found for name in names if (found := parse_name(name)))
+
+
+def list_names(path: Path) -> list[FileName]:
+    """The log's files in a directory, oldest first; none when it does not exist."""
+    return sorted(found for name in raw_names(path) if (found := parse_name(name)))
 
 
 def log_files(paths: Sequence[Path]) -> list[Path]:

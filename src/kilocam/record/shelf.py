@@ -11,14 +11,15 @@ import time
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from kilocam.core import CameraKey
 from kilocam.record.errors import FormatError
 from kilocam.record.format import Kind
 from kilocam.record.index import WHOLE, Entry
+from kilocam.record.listing import Directory, Identity, Listed, Listing
 from kilocam.record.live import LiveFile, LiveView
-from kilocam.record.names import FileName, list_names
 from kilocam.record.stored import (
     ActiveScan,
     FileRecord,
@@ -37,22 +38,6 @@ _RACY_NS = 50_000_000
 """A directory changed this recently is listed again: its time stamp may hide a later change."""
 _log = logging.getLogger(__name__)
 
-Identity = tuple[str, int, str, int]
-"""Directory, creation, recorder, class."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Listed:
-    """One file and where it is."""
-
-    name: FileName
-    path: Path
-
-    @property
-    def identity(self) -> Identity:
-        """The same before and after sealing."""
-        return str(self.path.parent), *self.name.identity
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holding:
@@ -69,12 +54,11 @@ class Shelf:
     """Files of data paths; safe for several threads."""
 
     def __init__(self, paths: Sequence[Path], live: LiveView | None) -> None:
-        self._paths = [Path(path) for path in paths]
+        self._directories = {path: Directory(path) for path in map(Path, paths)}
         self._live = live
         self._lock = threading.RLock()
         self._stamps: dict[Path, int] = {}
-        self._all: list[Listed] = []
-        self._listed: dict[Path, list[Listed]] = {}
+        self._listing = Listing()
         self._sealed: OrderedDict[Path, SealedFile] = OrderedDict()
         self._checked: set[Path] = set()
         """Files whose index matched its hash: that is looked at once."""
@@ -83,32 +67,35 @@ class Shelf:
         self._scans: dict[Path, ActiveScan] = {}
         self._records: OrderedDict[Identity, FileRecord] = OrderedDict()
 
-    def files(self) -> list[Listed]:
+    def files(self) -> Sequence[Listed]:
         """All files, oldest first."""
-        with self._lock:
-            changed = [self._refresh(path) for path in self._paths]
-            if any(changed):
-                found = [listed for path in self._paths for listed in self._listed[path]]
-                self._all = sorted(found, key=lambda listed: listed.name)
-            return self._all
+        return self._listed().files
 
-    def _refresh(self, path: Path) -> bool:
+    def _listed(self) -> Listing:
+        with self._lock:
+            changed = [self._refresh(*each) for each in self._directories.items()]
+            if any(changed):
+                self._listing = Listing(
+                    chain.from_iterable(each.files for each in self._directories.values())
+                )
+                if len(self._checked) > 2 * len(self._listing.files) + 1000:
+                    self._checked.clear()  # most are deleted by now; looking again costs little
+            return self._listing
+
+    def _refresh(self, path: Path, directory: Directory) -> bool:
         """List a directory anew if it changed; whether it was."""
         try:
             stamp = path.stat().st_mtime_ns
             if self._stamps.get(path) == stamp:
                 return False
-            names = list_names(path)
+            directory.refresh()
         except OSError:
-            self._listed[path] = []
+            directory.clear()
             self._stamps.pop(path, None)
             return True
-        self._listed[path] = [Listed(name=name, path=path / str(name)) for name in names]
-        active = {listed.path for listed in self._listed[path] if not listed.name.sealed}
+        active = {listed.path for listed in directory.files if not listed.name.sealed}
         for gone in [p for p in self._scans if p.parent == path and p not in active]:
             del self._scans[gone]
-        if len(self._checked) > 2 * sum(map(len, self._listed.values())) + 1000:
-            self._checked.clear()  # most of them are deleted by now; looking again costs little
         self._stamps[path] = stamp
         if time.time_ns() - stamp < _RACY_NS:
             self._stamps.pop(path)
@@ -122,16 +109,13 @@ class Shelf:
         With `outline` a sealed file in which the camera has no hole is one entry, made of its row:
         a day of 10,000 files is then told without reading their entries.
         """
-        files = self.files()
-        for listed in files:
-            name = listed.name
-            if name.sealed and name.first_us < to_us and name.last_us >= from_us:
-                found = self._sealed_holding(listed, key, outline=outline)
-                if found is not None:
-                    yield found
-        active = [listed for listed in files if not listed.name.sealed]
-        if active:
-            yield from self._active_holdings(active, key, from_us, to_us)
+        listing = self._listed()
+        for listed in listing.sealed(from_us, to_us):
+            found = self._sealed_holding(listed, key, outline=outline)
+            if found is not None:
+                yield found
+        if listing.active:
+            yield from self._active_holdings(listing.active, key, from_us, to_us)
 
     def neighbours(self, holding: Holding) -> Iterator[Holding]:
         """What the files written before and after one hold of its camera, the nearest first."""
@@ -307,7 +291,7 @@ class Shelf:
         return None
 
     def _active_holdings(
-        self, active: list[Listed], key: CameraKey, from_us: int, to_us: int
+        self, active: Sequence[Listed], key: CameraKey, from_us: int, to_us: int
     ) -> Iterator[Holding]:
         answer = self._live.where(key, from_us, to_us) if self._live else None
         live = {file.path.name: file for file in answer.files} if answer else {}
