@@ -26,6 +26,7 @@ from dataclasses import dataclass, field
 from bench.account import Kept, account, longest_unseen_s
 from bench.looking import Listener, News, Run, load, meters, stage_cost_s, table
 from bench.people import END_S, Mix, noticed, spread, told_per_minute
+from bench.speed import key_frame_ms
 from tests.fakes.house import House, house
 
 from kilocam.cli.bench.processes import busy_percent
@@ -58,6 +59,8 @@ class Result(Run):
     """Looks a second, and the longest time unseen, of the minutes one after another."""
     machine_percent: float = 0.0
     """Of a core, by everything that ran."""
+    key_frame_ms: list[float] = field(default_factory=list)
+    """What the machine takes for one when nothing else runs, before and after (`speed.py`)."""
     says: list[str] = field(default_factory=list)
     """What the analysts say of themselves in `kilocam status` at the end."""
 
@@ -67,6 +70,7 @@ def prove(
 ) -> Result:
     """One run."""
     result = Result(cameras=cameras, seconds=seconds, load_before=load())
+    result.key_frame_ms.append(key_frame_ms())
     mix = Mix.of(cameras, busy_share)
     with house(groups=mix.groups()) as it:
         it.wait_ready(seconds=300)
@@ -97,6 +101,7 @@ def prove(
         if it.stop() != 0:
             result.faults.append("it did not stop cleanly")
         truth = it.recorded()
+    result.key_frame_ms.append(key_frame_ms())
     result.judge(found, truth, from_us, to_us)
     return result
 
