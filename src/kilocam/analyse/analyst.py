@@ -230,7 +230,7 @@ class Analyst:
                 after = unread.upto
             async with aclosing(self._read(partition, after)) as offered:
                 async for refs, position in offered:
-                    self._take_in(refs, position, progress, resume)
+                    self._take_in(partition, refs, position, progress, resume)
                     await self._have_room()
 
     async def _read_behind(
@@ -242,7 +242,7 @@ class Analyst:
         async with aclosing(self._read(partition, resume.position)) as offered:
             async for refs, position in offered:
                 if position <= upto:
-                    self._take_in(refs, position, progress, resume)
+                    self._take_in(partition, refs, position, progress, resume)
                 if position >= upto:
                     break
                 async with self._pace:
@@ -287,8 +287,16 @@ class Analyst:
                 return resume
 
     def _take_in(
-        self, refs: Sequence[GopRef], position: Position, progress: Progress, resume: Resume
+        self,
+        partition: int,
+        refs: Sequence[GopRef],
+        position: Position,
+        progress: Progress,
+        resume: Resume,
     ) -> None:
+        held = self._partitions.get(partition)
+        if held is None or held.progress is not progress:
+            return  # it was revoked: a reader within the reader ends a moment after that
         progress.read(position, len(refs))
         now_us = self._clock.wall_us()
         for ref in refs:
