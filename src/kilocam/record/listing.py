@@ -15,7 +15,12 @@ from kilocam.record.names import FileName, parse_name, raw_names
 Identity = tuple[str, int, str, int]
 """Directory, creation, recorder, class."""
 _ORDER = attrgetter(
-    "name.created_us", "name.recorder", "name.keep_s", "name.first_us", "name.last_us"
+    "name.created_us",
+    "name.recorder",
+    "name.keep_s",
+    "name.first_us",
+    "name.last_us",
+    "name.sealed",
 )
 """As names compare, in a tenth of the time."""
 
