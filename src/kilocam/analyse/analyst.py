@@ -16,13 +16,12 @@ from kilocam.analyse.errors import FootageError, WorkerError
 from kilocam.analyse.keeper import Keeper, KeeperOptions, Partition
 from kilocam.analyse.look import SAMPLE_US, SPARE_US, LookOutcome, LookTask
 from kilocam.analyse.memory import Memories
-from kilocam.analyse.patience import FAILED, PASSING, Patience, read_footage
+from kilocam.analyse.patience import FAILED, PASSING, Patience
 from kilocam.analyse.progress import Progress
 from kilocam.analyse.results import SkipReason, StageCount
 from kilocam.analyse.scheduler import Scheduler, SchedulerOptions
 from kilocam.analyse.seams import (
     Companion,
-    FootageSource,
     Glance,
     Resume,
     WindowSink,
@@ -32,7 +31,7 @@ from kilocam.analyse.seams import (
 from kilocam.analyse.spare import SpareTime
 from kilocam.analyse.windows import Counts, Lane, Learnt, Look, window_of
 from kilocam.bus import Asked, Granted, Position, Revoked, Unread
-from kilocam.core import CameraKey, Clock, GopRef, Session
+from kilocam.core import CameraKey, Clock, GopRef
 
 YOUNG_US = 4_000_000
 """A key frame older than this is not still on its way."""
@@ -61,7 +60,6 @@ class AnalystOptions:
     """Waits for a key frame that was announced and is not whole yet."""
     run_up_us: int = 30_000_000
     """The furthest back a window's key frame may lie."""
-    read_s: float = 10.0
     keep_s: float = 15.0
     keeper: KeeperOptions = field(default_factory=KeeperOptions)
     again_s: tuple[float, ...] = (0.2, 0.5, 1.0, 2.0, 5.0)
@@ -104,7 +102,6 @@ class Analyst:
         self,
         *,
         source: WindowSource,
-        footage: FootageSource,
         sink: WindowSink,
         workers: Workers,
         options: AnalystOptions,
@@ -113,7 +110,6 @@ class Analyst:
         companions: Sequence[Companion] = (),
     ) -> None:
         self._source = source
-        self._footage = footage
         self._sink = sink
         self._workers = workers
         self._options = options
@@ -348,17 +344,17 @@ class Analyst:
 
     async def _look(self, look: Look, held: Partition) -> None:
         try:
-            outcome, session = await self._see(look)
+            outcome = await self._see(look)
         except FootageError as error:
             self._keeper.give_up(look, SkipReason.UNREADABLE, error)
         except WorkerError as error:
             self._keeper.give_up(look, SkipReason.FAILED, error)
         else:
             if look.lane is Lane.FRESH:
-                self._tell(look, outcome, session)
+                self._tell(look, outcome)
             await self._keeper.keep(look, outcome, held)
 
-    def _tell(self, look: Look, outcome: LookOutcome, session: Session) -> None:
+    def _tell(self, look: Look, outcome: LookOutcome) -> None:
         before = outcome.before
         glance = Glance(
             key=look.key,
@@ -368,14 +364,14 @@ class Analyst:
             moving=outcome.found,
             objects=(*(before.objects if before else ()), *outcome.findings.objects),
             grey=outcome.grey,
-            session=session,
+            audible=outcome.audible,
             pressed=self._scheduler.pressed,
         )
         for companion in self._companions:
             companion.looked(glance)
 
-    async def _see(self, look: Look) -> tuple[LookOutcome, Session]:
-        """Read and look; a key frame that is not whole yet is waited for."""
+    async def _see(self, look: Look) -> LookOutcome:
+        """Look; a key frame that is not whole yet is waited for."""
         waits = self._options.late_key_s if look.lane is Lane.FRESH else ()
         for wait_s in waits:
             try:
@@ -386,15 +382,15 @@ class Analyst:
             await asyncio.sleep(wait_s)
         return await self._look_once(look)
 
-    async def _look_once(self, look: Look) -> tuple[LookOutcome, Session]:
-        task = await self._task(look)
+    async def _look_once(self, look: Look) -> LookOutcome:
+        task = self._task(look)
         outcome = await self._workers.do(task)
         if not outcome.changed and not task.audit:
             self._spare.spend(outcome.stages.get("detector", StageCount()).cost_us)
         self._enlarging.spend(outcome.stages.get("tiles", StageCount()).cost_us)
-        return outcome, task.footage[-1][0]  # whoever found a picture was given footage
+        return outcome
 
-    async def _task(self, look: Look) -> LookTask:
+    def _task(self, look: Look) -> LookTask:
         target, before = look.target, look.before
         if target.start_us - target.gop_us > self._options.run_up_us:
             raise FootageError(
@@ -404,7 +400,6 @@ class Analyst:
         whole = look.lane is Lane.CATCH_UP
         from_us = before.gop_us if before is not None else target.gop_us
         to_us = target.end_us if whole else target.start_us + self._options.fresh_us
-        footage = await read_footage(self._footage, look.key, from_us, to_us, self._options.read_s)
         return LookTask(
             key=look.key,
             window=look.window,
@@ -414,6 +409,6 @@ class Analyst:
             sample_us=SPARE_US if self._clock.wall_us() - target.end_us > LATE_US else SAMPLE_US,
             spare=self._spare.left and not self._scheduler.pressed,
             enlarge=self._enlarging.left and not self._scheduler.pressed,
-            footage=footage,
+            stretch=(from_us, to_us),
             memory=self._memories.recall(look.key, target.start_us, newest=not whole),
         )

@@ -18,12 +18,10 @@ from kilocam.analyse.patience import FAILED, Patience, read_footage
 from kilocam.analyse.results import SPEECH, ObjectSeen, event_id
 from kilocam.analyse.seams import FootageSource, Glance, HearingSink, Listeners
 from kilocam.analyse.utterances import ListenOutcome, ListenTask, Utterance
-from kilocam.core import CameraKey, Clock, Session
+from kilocam.core import CameraKey, Clock
 
 _log = logging.getLogger(__name__)
 
-CODECS = frozenset({"mpeg4-generic", "pcmu", "pcma", "opus"})
-"""Sound that is listened to; others are not decoded here."""
 LEAD_US, LATE_US = 1_000_000, 1_000_000
 """Footage read before and after what is listened to: decoders start up, sound arrives late."""
 PATIENCE_US = 10_000_000
@@ -82,7 +80,7 @@ class Listening:
     def looked(self, glance: Glance) -> None:
         """A look was done."""
         key, now_us = glance.key, self.clock.monotonic_us()
-        if not is_audible(glance.session):
+        if not glance.audible:
             self._forget(key)
             return
         self._looked_us[key] = now_us
@@ -291,11 +289,6 @@ class Listening:
             _log.warning("nothing is heard: %s", error)
         self.problem = str(error)
         await asyncio.sleep(_MODELS_AGAIN_S)
-
-
-def is_audible(session: Session) -> bool:
-    """Whether there is sound that is listened to."""
-    return any(track.media == "audio" and track.codec in CODECS for track in session.tracks)
 
 
 def _event(key: CameraKey, said: Utterance) -> ObjectSeen:

@@ -33,6 +33,7 @@ from kilocam.analyse.pictures import TOLERANCE_US, Footage, Picture, PictureSour
 from kilocam.analyse.results import ObjectSeen, StageCount
 from kilocam.analyse.tiles import LEAST_LINES, joined, tiles, untiled
 from kilocam.analyse.tracker import Tracker
+from kilocam.analyse.utterances import is_audible
 from kilocam.core import CameraKey, Detection, Window
 
 SAMPLE_US = 500_000
@@ -86,7 +87,10 @@ class LookTask:
     """There is time for the detector where nothing seems to change."""
     enlarge: bool = True
     """There is time to show the detector parts of large pictures too."""
-    footage: Footage
+    stretch: tuple[int, int] | None = None
+    """What footage it needs, [from, to); whoever is handed the task and has a log reads it."""
+    footage: Footage = ()
+    """That, once it is read."""
     memory: Memory
 
     @property
@@ -109,6 +113,8 @@ class LookOutcome:
     """Something that moves."""
     grey: Grey | None = None
     """The window's key frame as the difference stage saw it."""
+    audible: bool = False
+    """Whoever records the camera gets sound that can be listened to."""
 
 
 class _Moment(Enum):
@@ -271,6 +277,7 @@ class _Run:
             changed=self._changed is not None,
             found=self.tracker.moving,
             grey=self._grey,
+            audible=is_audible(self._task.footage[-1][0]),  # there was a picture in it
         )
 
     def _compare(self, picture: Picture) -> Change:

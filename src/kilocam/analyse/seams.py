@@ -17,7 +17,7 @@ from kilocam.analyse.pictures import Footage
 from kilocam.analyse.results import Box, ObjectSeen, SkippedWindow, WindowResult
 from kilocam.analyse.utterances import ListenOutcome, ListenTask
 from kilocam.bus import LeaseChange, Position, Unread
-from kilocam.core import CameraKey, GopRef, Session, Window
+from kilocam.core import CameraKey, GopRef, Window
 from kilocam.llm import Question
 
 
@@ -58,7 +58,12 @@ class Workers(Protocol):
     """Whoever looks (a `WorkerPool`)."""
 
     async def do(self, task: LookTask) -> LookOutcome:
-        """Look; raises `FootageError`, `WorkerError` or `ModelError`."""
+        """Read the task's stretch of footage and look.
+
+        Raises:
+            FootageError: it is away, gone or damaged.
+            WorkerError, ModelError: as of `WorkerPool`.
+        """
         ...
 
 
@@ -245,8 +250,8 @@ class Glance:
     """Something that moves was found."""
     grey: Grey | None
     """The window's key frame, small."""
-    session: Session
-    """Whose tracks say what there is to be heard."""
+    audible: bool
+    """There is sound that can be listened to."""
     pressed: bool = False
     """Looks have too little time: whoever is less urgent holds back."""
     objects: tuple[ObjectSeen, ...] = ()

@@ -3,7 +3,15 @@
 from dataclasses import dataclass
 
 from kilocam.analyse.pictures import Footage
-from kilocam.core import CameraKey
+from kilocam.core import CameraKey, Session
+
+CODECS = frozenset({"mpeg4-generic", "pcmu", "pcma", "opus"})
+"""Sound that is listened to; others are not decoded here."""
+
+
+def is_audible(session: Session) -> bool:
+    """Whether there is sound that is listened to."""
+    return any(track.media == "audio" and track.codec in CODECS for track in session.tracks)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

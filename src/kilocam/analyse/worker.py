@@ -12,11 +12,14 @@ import signal
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from kilocam.analyse.errors import AnalyseError, FootageError, in_a_line
 from kilocam.analyse.models import DETECTOR, LIKENESS, LISTENER, READER, SOUNDS, load_model
 from kilocam.analyse.wire import Broken, Done, Outcome, Ready, Unreadable, encode, read_task
+
+if TYPE_CHECKING:
+    from kilocam.analyse.look import Looker
 
 NICENESS = {
     "look": 5, "read": 15, "listen": 15, "compare": 15, "cut": 15, "embed": 15, "embed_text": 5
@@ -74,14 +77,19 @@ def restrain(kind: str = "look") -> tuple[BinaryIO, BinaryIO]:
     return tasks, answers
 
 
-def _look(models: Path, detector: str = DETECTOR) -> Callable[[Any], object]:
+def looker(models: Path, detector: str = DETECTOR) -> "Looker":
+    """Whoever looks at tasks that bring their footage."""
     from kilocam.analyse.detectors import make_detector
     from kilocam.analyse.look import Looker
     from kilocam.analyse.stored import StoredPictures
 
     # Of 600 objects on key frames of a street the detector misses one without deblocking.
     pictures = StoredPictures(deblocking=False)
-    return Looker(make_detector(load_model(detector, models)), pictures).look
+    return Looker(make_detector(load_model(detector, models)), pictures)
+
+
+def _look(models: Path, *detector: str) -> Callable[[Any], object]:
+    return looker(models, *detector).look
 
 
 def _read(models: Path) -> Callable[[Any], object]:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +15,6 @@ from kilocam.analyse import (
     Analyst,
     AnalystOptions,
     BusWindows,
-    Footage,
     LookPool,
     Noted,
     PoolOptions,
@@ -26,6 +25,7 @@ from kilocam.analyse import (
     worker_command,
 )
 from kilocam.analyse.keeper import KeeperOptions
+from kilocam.analyse.look import LookOutcome, LookTask
 from kilocam.bus import Bus, Position, Schema
 from kilocam.core import CameraKey, GopRef
 
@@ -81,12 +81,16 @@ class Book:
 
 
 class Shelf:
-    def __init__(self, recording: Recording) -> None:
-        self._recording = recording
+    """`Workers` that are handed the footage."""
 
-    async def read(self, key: CameraKey, from_us: int, to_us: int) -> Footage:
-        assert key == self._recording.key
-        return self._recording.between(from_us, to_us)
+    def __init__(self, recording: Recording, pool: LookPool) -> None:
+        self._recording = recording
+        self._pool = pool
+
+    async def do(self, task: LookTask) -> LookOutcome:
+        assert task.key == self._recording.key
+        assert task.stretch is not None
+        return await self._pool.do(replace(task, footage=self._recording.between(*task.stretch)))
 
 
 class Slow:
@@ -119,9 +123,8 @@ async def _analyst(
     async with bus, leases:
         analyst = Analyst(
             source=BusWindows(bus, leases),
-            footage=Shelf(camera),
             sink=book,
-            workers=pool,
+            workers=Shelf(camera, pool),
             options=AnalystOptions(
                 scheduler=SchedulerOptions(lookers=1), keeper=KeeperOptions(settle_every_s=0.05)
             ),

@@ -93,7 +93,7 @@ class Stage:
         self.describing.looked(
             Glance(
                 key=key, window=window, gop_us=start_us, changed=None, moving=True, grey=None,
-                session=recording.session, objects=(seen,),
+                audible=False, objects=(seen,),
             )
         )  # fmt: skip
         self._clock.advance(700 * S)  # it has settled, and whoever is to be left alone was

@@ -6,13 +6,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import pytest
-from tests.fakes import pieces as made
 
 from kilocam.analyse.analyst import MORE_LOOKS, Analyst, AnalystOptions
 from kilocam.analyse.errors import FootageError, ModelError, NotYet, Refused, WorkerError
 from kilocam.analyse.keeper import KeeperOptions
 from kilocam.analyse.look import SAMPLE_US, SPARE_US, Findings, LookOutcome, LookTask, Memory
-from kilocam.analyse.pictures import Footage
 from kilocam.analyse.results import (
     BoxAt,
     ObjectSeen,
@@ -101,21 +99,6 @@ class Queue:
             await self.closable.wait()
 
 
-class Shelf:
-    """A `FootageSource` that remembers what it was asked for."""
-
-    def __init__(self) -> None:
-        self.asked: list[tuple[CameraKey, int, int]] = []
-        self.failures = 0
-
-    async def read(self, key: CameraKey, from_us: int, to_us: int) -> Footage:
-        self.asked.append((key, from_us, to_us))
-        if self.failures:
-            self.failures -= 1
-            raise ConnectionRefusedError("the recorder is away")
-        return ((made.session(key), made.piece(key, wall_us=from_us, keyed=True)),)
-
-
 class Crew:
     """`Workers` that see what the test says."""
 
@@ -152,6 +135,7 @@ class Crew:
             stages=self.stages,
             changed=self.found,
             found=self.found,
+            audible=True,
         )
 
     def _seen(self, window: Window) -> tuple[ObjectSeen, ...]:
@@ -255,7 +239,7 @@ class Stage:
     """An analyst and everything around it."""
 
     def __init__(self, keeper: KeeperOptions, behind_after_s: float = 0.0) -> None:
-        self.queue, self.shelf, self.crew, self.book = Queue(), Shelf(), Crew(), Book()
+        self.queue, self.crew, self.book = Queue(), Crew(), Book()
         self.beside = Beside()
         options = AnalystOptions(
             scheduler=SchedulerOptions(lookers=1, deepen_within_us=120 * S),
@@ -267,7 +251,6 @@ class Stage:
         )
         self.analyst = Analyst(
             source=self.queue,
-            footage=self.shelf,
             sink=self.book,
             workers=self.crew,
             options=options,
@@ -310,8 +293,10 @@ async def test_an_offered_window_is_looked_at_written_and_settled() -> None:
         assert result.key == GATE
         assert result.window.start_us == start
         assert (result.partition, result.position) == (HOME, Position(1, 1))
-        [(key, from_us, to_us)] = stage.shelf.asked
-        assert (key, from_us) == (GATE, start)
+        [task] = stage.crew.tasks
+        assert task.stretch is not None
+        from_us, to_us = task.stretch
+        assert (task.key, from_us) == (GATE, start)
         assert start < to_us <= start + S
         counts = stage.analyst.counts()[GATE]
         assert (counts.offered, counts.looked, counts.pending) == (1, 1, 0)
@@ -325,7 +310,7 @@ async def test_those_beside_are_told_of_looks_and_of_partitions_that_go() -> Non
         [glance] = stage.beside.glances
         assert (glance.key, glance.window.start_us, glance.gop_us) == (GATE, start, start)
         assert (glance.changed, glance.moving) == (None, False)
-        assert glance.session.camera == GATE.camera
+        assert glance.audible
         stage.beside.gone.clear()
         stage.queue.changes.put_nowait(Revoked(HOME, 1))
         await stage.until(lambda: stage.beside.gone == [HOME])
@@ -364,7 +349,7 @@ async def test_when_something_is_found_the_rest_of_the_window_is_written_with_th
 
         assert stage.book.written[1].window.end_us == second
         assert stage.book.written[1].position == Position(1, 1)
-        assert stage.shelf.asked[1][1] == first
+        assert stage.crew.tasks[1].stretch == (first, second + 600_000)
         await stage.until(lambda: stage.book.positions == {HOME: Position(1, 2)})
         assert stage.analyst.status().deepened == 1
         assert stage.analyst.counts()[GATE].looked == 2
@@ -451,7 +436,8 @@ async def test_footage_that_is_gone_is_skipped_with_its_reason() -> None:
 async def test_a_recorder_that_is_away_for_a_moment_costs_no_window() -> None:
     async with _running() as stage:
         stage.queue.start_us = now_us() - 2 * S
-        stage.shelf.failures = 2
+        away = iter([FootageError("the recorder is away")] * 2)
+        stage.crew.error = lambda _: next(away, None)
         stage.grant()
         start = stage.queue.offer()
         await stage.until(lambda: stage.book.starts == [start])
@@ -502,7 +488,7 @@ async def test_a_codec_that_is_not_decoded_is_skipped_without_reading_anything()
         start = stage.queue.offer(codec="jpeg")
         await stage.until(lambda: stage.book.positions == {HOME: Position(1, 1)})
         assert stage.book.skipped == {("gate", start): SkipReason.CODEC}
-        assert stage.shelf.asked == []
+        assert stage.crew.tasks == []
 
 
 async def test_a_key_frame_too_far_back_is_skipped_without_reading_anything() -> None:
@@ -518,7 +504,7 @@ async def test_a_key_frame_too_far_back_is_skipped_without_reading_anything() ->
         stage.queue.offered[0] = ((far,), position)
         await stage.until(lambda: stage.book.positions == {HOME: Position(1, 1)})
         assert stage.book.skipped == {("gate", start): SkipReason.UNREADABLE}
-        assert stage.shelf.asked == []
+        assert stage.crew.tasks == []
 
 
 async def test_parts_of_pictures_are_enlarged_while_there_is_time_for_that() -> None:

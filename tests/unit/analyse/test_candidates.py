@@ -2,8 +2,6 @@
 
 from collections import Counter
 
-from tests.fakes import pieces as made
-
 from kilocam.analyse.candidates import CandidateOptions, Candidates
 from kilocam.analyse.results import BoxAt, ObjectSeen
 from kilocam.analyse.seams import Glance
@@ -42,7 +40,7 @@ class Street:
         )
         glance = Glance(
             key=key, window=window, gop_us=second * S, changed=None, moving=True, grey=None,
-            session=made.session(key), objects=objects,
+            audible=False, objects=objects,
         )  # fmt: skip
         self.candidates.looked(glance, second * S)
 

@@ -99,7 +99,7 @@ class Stage:
                 changed=BOX if busy else None,
                 moving=False,
                 grey=None,
-                session=made.session(key),
+                audible=False,
             )
         )
 

@@ -123,7 +123,7 @@ class Stage:
         self.describing.looked(
             Glance(
                 key=key, window=window, gop_us=at_us, changed=None, moving=True, grey=None,
-                session=made.session(key), objects=(seen,),
+                audible=False, objects=(seen,),
             )
         )  # fmt: skip
         return event

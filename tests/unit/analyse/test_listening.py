@@ -11,12 +11,19 @@ from tests.fakes import pieces as made
 
 from kilocam.analyse.ears import EarOptions
 from kilocam.analyse.errors import ModelError, Refused, WorkerError
-from kilocam.analyse.listening import CODECS, Listening, ListeningOptions, is_audible
+from kilocam.analyse.listening import Listening, ListeningOptions
 from kilocam.analyse.pictures import Footage
 from kilocam.analyse.results import ObjectSeen
 from kilocam.analyse.seams import Glance
 from kilocam.analyse.stored_sound import has_sound
-from kilocam.analyse.utterances import ListenOutcome, ListenTask, Noise, Utterance
+from kilocam.analyse.utterances import (
+    CODECS,
+    ListenOutcome,
+    ListenTask,
+    Noise,
+    Utterance,
+    is_audible,
+)
 from kilocam.core import CameraKey, Session, SystemClock, Window, now_us
 
 S = 1_000_000
@@ -35,8 +42,9 @@ def _session(codec: str = "pcmu") -> Session:
 def _glance(at_us: int, session: Session, key: CameraKey = GATE) -> Glance:
     window = Window(tenant=key.tenant, camera=key.camera, start_us=at_us, end_us=at_us + 2 * S)
     return Glance(
-        key=key, window=window, gop_us=at_us, changed=None, moving=False, grey=None, session=session
-    )
+        key=key, window=window, gop_us=at_us, changed=None, moving=False, grey=None,
+        audible=is_audible(session),
+    )  # fmt: skip
 
 
 class Shelf:

@@ -41,7 +41,7 @@ def _glance(
         changed=changed,
         moving=moving,
         grey=grey,
-        session=made.session(key),
+        audible=False,
     )
 
 

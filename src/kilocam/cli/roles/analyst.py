@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from kilocam import insight
@@ -35,6 +36,7 @@ from kilocam.analyse import (
 from kilocam.bus import Bus, BusError, Position
 from kilocam.cli.child import Child, keep_collector_away
 from kilocam.cli.installation import RECORDER, Installation
+from kilocam.cli.look_worker import look_command
 from kilocam.cli.messages import SCHEMAS, bus_target
 from kilocam.cli.roles.models import Models
 from kilocam.cli.roles.quiet import recall, remember
@@ -132,19 +134,21 @@ async def _work(child: Child) -> None:
     database = Database(installation.shards, installation.database_secrets)
     workers = int(str(child.config["workers"]))
     clock = SystemClock()
+    ranges = installation.data.ranges(RECORDER)
     models = Models(
         installation.settings.analysis,
         models_directory(),
         bus,
         clock,
         installation.data.models(child.name),
+        look_command=partial(look_command, models_directory(), installation.footage, ranges),
     )
     async with database, bus:
         windows = Windows(database, PIPELINE, rules_of=rules_of)
         await _prepared(child, windows)
         pool = await _with_models(child, models, PoolOptions(workers=workers))
         try:
-            live = SocketLiveView([installation.data.ranges(RECORDER)])
+            live = SocketLiveView([ranges])
             archive = Archive(installation.footage, live)
             footage, sound = ArchiveFootage(archive), ArchiveFootage(archive, exact=True)
             settings = installation.settings
@@ -154,7 +158,6 @@ async def _work(child: Child) -> None:
                 await asyncio.to_thread(_note_holder, note, leases.name)
                 analyst = Analyst(
                     source=BusWindows(bus, leases),
-                    footage=footage,
                     sink=InsightSink(windows, beside.written),
                     workers=pool,
                     options=AnalystOptions(scheduler=scheduling),

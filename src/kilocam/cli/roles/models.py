@@ -49,13 +49,22 @@ class Models:
     """The models of one analyst; made before the bus is entered, `run` beside the analyst."""
 
     def __init__(
-        self, settings: AnalysisSettings, directory: Path, bus: Bus, clock: Clock, board: Path
+        self,
+        settings: AnalysisSettings,
+        directory: Path,
+        bus: Bus,
+        clock: Clock,
+        board: Path,
+        *,
+        look_command: Callable[[str], tuple[str, ...]],
     ) -> None:
+        """`look_command` says how to start whoever looks with the detector of a reference."""
         self._settings = settings
         self._directory = directory
         self._bucket = bus.bucket(BUCKET, Trial) if settings.canary else None
         self._clock = clock
         self._board = board
+        self._look_command = look_command
         self._current: Manifest | None = None
         self._candidate: Manifest | None = None
         self._kept: BusTrial | None = None
@@ -203,17 +212,14 @@ class Models:
         return self._candidate if promoted else None
 
     async def _enter(self, manifest: Manifest, options: PoolOptions) -> LookPool:
-        self._pool = await LookPool(self._command(manifest), options).__aenter__()
+        self._pool = await LookPool(self._look_command(manifest.reference), options).__aenter__()
         self._looking = manifest
         return self._pool
-
-    def _command(self, manifest: Manifest) -> tuple[str, ...]:
-        return worker_command(self._directory, "look", manifest.reference)
 
     def _decided(self, trial: Trial) -> None:
         self._trial = trial
         if self._promoted is not None and self._pool is not None:
-            self._pool.renew(self._command(self._promoted))
+            self._pool.renew(self._look_command(self._promoted.reference))
             self._looking = self._promoted
 
     def _trial_now(self) -> Trial | None:
