@@ -8,6 +8,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from kilocam.core import CameraKey
 from kilocam.ingest import CameraStatus
 
 EVERY_S = 2.0
@@ -18,17 +19,16 @@ class BoardWriter:
 
     def __init__(self, file: Path) -> None:
         self._file = file
-        self._before: dict[tuple[str, str], CameraStatus] = {}
-        """By names alone: a `CameraKey` is slow to hash, and a thousand are told of each time."""
+        self._before: dict[CameraKey, CameraStatus] = {}
         self._before_us = 0
 
     def write(self, statuses: Sequence[CameraStatus], now_us: int) -> None:
         """Replace the file; `now_us` is any monotonic time."""
         seconds = (now_us - self._before_us) / 1e6 if self._before_us else 0.0
         lines = []
-        current: dict[tuple[str, str], CameraStatus] = {}
+        current: dict[CameraKey, CameraStatus] = {}
         for status in statuses:
-            key = (status.tenant, status.camera)
+            key = CameraKey(status.tenant, status.camera)
             current[key] = status
             before = self._before.get(key, status)
             bits, frames = 8 * (status.bytes - before.bytes), status.frames - before.frames

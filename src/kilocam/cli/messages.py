@@ -1,7 +1,6 @@
 """What travels on the queue, by schema; every role that joins the bus knows all of it."""
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 
 from kilocam.bus import BusTarget, Schema
 from kilocam.core import CameraKey, GopRef, GopRefs
@@ -16,18 +15,10 @@ SCHEMAS = (
     Schema("event", 2, EventChange),
 )
 
-_CAMERAS = 16_384
-"""A recorder asks for the subject of one of its cameras with each window."""
-
 
 def gop_subject(ref: GopRef) -> str:
     """`gops.<partition>.<tenant>`."""
-    return _gop_subject(ref.tenant, ref.camera)
-
-
-@lru_cache(_CAMERAS)
-def _gop_subject(tenant: str, camera: str) -> str:
-    return f"gops.{CameraKey(tenant, camera).partition}.{tenant}"
+    return f"gops.{CameraKey(ref.tenant, ref.camera).partition}.{ref.tenant}"
 
 
 def gops_id(refs: Sequence[GopRef]) -> str:

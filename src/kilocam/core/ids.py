@@ -1,14 +1,16 @@
 """Ids of cameras and tenants, and the partition a camera belongs to."""
 
 import re
-from dataclasses import dataclass
-from functools import cached_property
+from functools import lru_cache
+from typing import NamedTuple
 
 from blake3 import blake3
 
 from kilocam.core.errors import ConfigError
 
 PARTITIONS = 64
+_KNOWN = 16_384
+"""Cameras whose partition is remembered."""
 _ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
 
@@ -22,17 +24,24 @@ def check_id(kind: str, value: str) -> str:
     return value
 
 
-@dataclass(frozen=True, order=True)
-class CameraKey:
-    """A camera's full name; a camera's id is unique in its tenant only."""
+class CameraKey(NamedTuple):
+    """A camera's full name; a camera's id is unique in its tenant only.
+
+    A tuple, for it is hashed and compared thousands of times a second.
+    """
 
     tenant: str
     camera: str
 
-    @cached_property
+    @property
     def partition(self) -> int:
         """Partition 0..63: the first 8 bytes of BLAKE3("tenant/camera"), big-endian, mod 64."""
-        return int.from_bytes(blake3(str(self).encode()).digest(8), "big") % PARTITIONS
+        return _partition(self)
 
     def __str__(self) -> str:
         return f"{self.tenant}/{self.camera}"
+
+
+@lru_cache(_KNOWN)
+def _partition(key: CameraKey) -> int:
+    return int.from_bytes(blake3(str(key).encode()).digest(8), "big") % PARTITIONS

@@ -48,8 +48,6 @@ class ActiveFile:
         self._own = Origin(None, epoch, 0)
         self._marked = 0
         self._sessions: dict[Source, int] = {}
-        self._gathered: dict[Source, bytearray] = {}
-        """What the tally has of each."""
 
     def open(self, roll: dict[str, int]) -> None:
         """Create the file with its first record: who writes it and what was stored before (I4)."""
@@ -81,12 +79,9 @@ class ActiveFile:
                 offset = self._refuse(batch, item, offset, error)
         self._write(batch)
         self._sessions.update(batch.sessions)
-        count, gathered = self.tally.count, self._gathered
+        add = self.tally.add
         for source, entry in batch.entries:
-            entries = gathered.get(source)
-            if entries is None:
-                entries = gathered[source] = self.tally.gathered(source.key)
-            end, stored = count(entries, entry), source.stored_us
+            end, stored = add(source.key, entry), source.stored_us
             if stored is None or end > stored:
                 source.stored_us = end
 

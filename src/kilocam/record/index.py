@@ -112,23 +112,12 @@ class Tally:
         self._entries: dict[CameraKey, bytearray] = {}
         self._headers = blake3()
 
-    def add(self, key: CameraKey, entry: Entry) -> None:
-        """Count one record of a camera."""
-        self.count(self.gathered(key), entry)
-
-    def gathered(self, key: CameraKey) -> bytearray:
-        """The entries of a camera so far, for `count`."""
+    def add(self, key: CameraKey, entry: EntryFields) -> int:
+        """Count one record of a camera; the end of its stretch."""
         data = self._entries.get(key)
         if data is None:
             data = self._entries[key] = bytearray()
-        return data
-
-    def count(self, gathered: bytearray, entry: EntryFields) -> int:
-        """Count one record of the camera whose entries are `gathered`; the end of its stretch.
-
-        Apart from `add` for who writes many: a key is slow to hash.
-        """
-        gathered += _ENTRY.pack(*entry)
+        data += _ENTRY.pack(*entry)
         _, sequence, wall_us, duration_us, _, _, _, _, kind = entry
         end = wall_us + duration_us
         if sequence > self.last_sequence:  # noqa: PLR1730 - cheaper than `max`, for every piece
@@ -170,6 +159,10 @@ class Tally:
             for e in _ENTRY.iter_unpack(data)
             if e[8] == _SESSION or (e[2] < to_us and (e[2] + e[3] > from_us or e[2] >= from_us))
         ]
+
+    def count(self, key: CameraKey) -> int:
+        """How many entries there are of a camera."""
+        return len(self._entries.get(key, b"")) // _ENTRY.size
 
     def keys(self) -> list[CameraKey]:
         """Cameras seen so far; safe while another thread adds."""

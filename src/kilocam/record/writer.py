@@ -271,6 +271,10 @@ class LogWriter:
                 files.append(LiveFile(path=file.path, epoch=file.epoch, entries=touching))
         return LiveAnswer(files=tuple(files))
 
+    def unsealed(self, key: CameraKey) -> int:
+        """Entries of a camera in unsealed files: what `where` goes through."""
+        return sum(file.tally.count(key) for lane in self._lanes for file in lane.files())
+
     def status(self) -> LogStatus:
         """The writer's state."""
         return LogStatus(

@@ -24,6 +24,7 @@ from kilocam.ranges import (
     RemoteProtocolError,
     SocketLiveView,
 )
+from kilocam.ranges.server import SHORT
 from kilocam.record import Archive, LiveAnswer, LogOptions, LogWriter
 
 pytestmark = pytest.mark.asyncio
@@ -286,6 +287,9 @@ class Wide(LogWriter):
         super().__init__([log], "r0", LogOptions(reserve=0), clock=FakeClock(START_US))
         self.asked = threading.Event()
         self.go_on = threading.Event()
+
+    def unsealed(self, key: CameraKey) -> int:
+        return super().unsealed(key) + SHORT + 1
 
     def where(self, key: CameraKey, from_us: int, to_us: int) -> LiveAnswer:
         self.asked.set()

@@ -1,9 +1,7 @@
-from dataclasses import replace
-
 import pytest
 from tests.fakes.pieces import GATE, piece, session
 
-from kilocam.core import Gap, GapCause, PieceFlag
+from kilocam.core import CameraKey, Gap, GapCause, PieceFlag
 from kilocam.record.errors import FormatError
 from kilocam.record.format import (
     Kind,
@@ -84,5 +82,5 @@ def test_a_record_of_the_file_belongs_to_no_camera() -> None:
 
 
 def test_pieces_keep_the_longest_ids() -> None:
-    key = replace(GATE, tenant="t" * 63, camera="c" * 63)
+    key = CameraKey(tenant="t" * 63, camera="c" * 63)
     assert unpack_header(pack_piece(Origin(key, 1, 1), 1, piece(key))).key == key
