@@ -1,12 +1,15 @@
 """The worker processes: started, handed one task at a time, killed and replaced when they fail.
 
 A worker is replaced after a number of tasks, when it has grown too large, when it crashed and when
-a task took longer than its deadline (a frozen worker does). A task that a worker failed is tried
-once more by another; footage that cannot be decoded is no failure of the worker.
+a task took longer than its deadline (a frozen worker does). One that has done its number works on
+until its successor is ready, and one after the other: workers of an age would leave together, and
+nothing be done for seconds. A task that a worker failed is tried once more by another; footage that
+cannot be decoded is no failure of the worker.
 """
 
 import asyncio
 import contextlib
+import logging
 import os
 import sys
 from asyncio.subprocess import PIPE, Process
@@ -27,6 +30,8 @@ from kilocam.analyse.wire import Broken, Done, Ready, Task, Unreadable, read_ans
 Doing = TypeVar("Doing", bound=Task)
 Outcome = TypeVar("Outcome")
 
+_log = logging.getLogger(__name__)
+
 ATTEMPTS = 2
 _GONE = (asyncio.IncompleteReadError, ConnectionError, EOFError)
 
@@ -41,7 +46,7 @@ class PoolOptions:
     """Loading models on a busy machine takes a while."""
     task_s: float = 20.0
     stop_s: float = 2.0
-    max_tasks: int = 20_000
+    max_tasks: int = 100_000
     max_rss_bytes: int = 1024**3
 
 
@@ -72,6 +77,7 @@ class WorkerPool(Generic[Doing, Outcome]):
         self._places = asyncio.Semaphore(self.options.workers)
         self._idle: list[_Worker] = []
         self._all: set[_Worker] = set()
+        self._succession: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
         """Start one worker, so that a missing model is known at once; the rest start when used."""
@@ -79,6 +85,9 @@ class WorkerPool(Generic[Doing, Outcome]):
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        if self._succession is not None:
+            self._succession.cancel()
+            await asyncio.wait([self._succession])
         await asyncio.gather(*(worker.stop(self.options.stop_s) for worker in self._all))
         self._all.clear()
 
@@ -111,18 +120,35 @@ class WorkerPool(Generic[Doing, Outcome]):
                 # Whatever happened, the worker may be in the middle of something: it goes.
                 await self._discard(worker, error)
                 raise
-            if isinstance(answer, Done) and self._worn(worker, answer):
+            too_large = isinstance(answer, Done) and answer.rss_bytes > self.options.max_rss_bytes
+            if worker.leaving or too_large:
                 await self._retire(worker)
             else:
                 self._idle.append(worker)
+                self._let_go(worker)
         if isinstance(answer, Unreadable):
             raise FootageError(answer.text)
         # Pool and worker are started for the same kind of task, and of the same version.
         return cast("Outcome", answer.outcome)
 
-    def _worn(self, worker: "_Worker", answer: Done[object]) -> bool:
-        too_large = answer.rss_bytes > self.options.max_rss_bytes
-        return too_large or worker.tasks >= self.options.max_tasks
+    def _let_go(self, worker: "_Worker") -> None:
+        """Start a successor of one that has done its number, unless another's is starting."""
+        starting = self._succession is not None and not self._succession.done()
+        if worker.tasks >= self.options.max_tasks and not starting:
+            self._succession = asyncio.create_task(self._succeed(worker))
+
+    async def _succeed(self, worker: "_Worker") -> None:
+        try:
+            successor = await self._start()
+        except (WorkerError, ModelError) as error:
+            _log.warning("a worker of analysis stays, as none can take its place: %s", error)
+            worker.tasks = 0
+            return
+        self._idle.insert(0, successor)
+        worker.leaving = True
+        if worker in self._idle:
+            self._idle.remove(worker)
+            await self._retire(worker)
 
     async def _next(self) -> "_Worker":
         while self._idle:
@@ -185,6 +211,8 @@ class _Worker:
         self.command = command
         self._input, self._answers = process.stdin, process.stdout
         self.tasks = 0
+        self.leaving = False
+        """Its successor is there."""
 
     async def ready(self, deadline_s: float) -> None:
         """Wait until it has loaded its models."""

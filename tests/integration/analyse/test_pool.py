@@ -149,13 +149,42 @@ async def test_footage_that_cannot_be_read_harms_no_worker(tmp_path: Path) -> No
 
 
 @pytest.mark.asyncio
-async def test_a_worker_is_replaced_after_its_looks(tmp_path: Path) -> None:
+async def test_a_worker_is_replaced_after_its_looks_and_works_on_until_then(tmp_path: Path) -> None:
     async with _pool(tmp_path, PoolOptions(workers=1, max_tasks=2)) as pool:
-        pids = [await _pid(pool) for _ in range(4)]
-    assert pids[0] == pids[1]
-    assert pids[2] == pids[3]
-    assert pids[0] != pids[2]
-    assert pool.counts.recycled == 2
+        first = await _pid(pool)
+        pids = {first}
+        while len(pids) < 3:  # each look is done at once, by whoever is there
+            pids.add(await _pid(pool))
+        assert _gone(first)
+        assert 2 <= pool.counts.recycled <= 3
+        assert pool.counts.crashed == 0
+
+
+@pytest.mark.asyncio
+async def test_workers_of_an_age_leave_one_after_the_other(tmp_path: Path) -> None:
+    async with _pool(tmp_path, PoolOptions(workers=2, max_tasks=1)) as pool:
+        before = set(await asyncio.gather(_pid(pool), _pid(pool)))
+        most = 0
+        async with asyncio.timeout(20):
+            while not all(map(_gone, before)):
+                await asyncio.gather(_pid(pool), _pid(pool))
+                most = max(most, len(pool._all))
+        assert most == 3  # those that work, and one successor
+    assert pool.counts.crashed == 0
+
+
+@pytest.mark.asyncio
+async def test_a_worker_without_a_successor_stays(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with _pool(tmp_path, PoolOptions(workers=1, max_tasks=5)) as pool:
+        first = await _pid(pool)
+        pool._command = (sys.executable, str(FAULTY), "no-model")
+        pool._idle[0].command = pool._command
+        async with asyncio.timeout(20):
+            while "none can take its place" not in caplog.text:
+                assert await _pid(pool) == first
+        assert await _pid(pool) == first
 
 
 @pytest.mark.asyncio
