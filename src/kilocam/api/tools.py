@@ -64,7 +64,7 @@ _INSTRUCTIONS = (
     f"answer is read as the resource {SCHEME} followed by it. {_DATA}"
 )
 _READS = ToolAnnotations(read_only_hint=True, idempotent_hint=True, open_world_hint=False)
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("kilocam.api.requests.mcp")  # as quiet as all requests on a terminal
 _Op = Operation[BaseModel, object]
 _Context = ServerRequestContext[Any, Request]
 
@@ -80,6 +80,7 @@ class Tools:
     def __init__(self, catalogue: Catalogue, translator: Translator) -> None:
         logging.getLogger("mcp").setLevel(logging.WARNING)  # it tells of each exchange at INFO
         self._tools = {each.name: each for each in catalogue if each.tool}
+        self._listed = [_tool(each) for each in self._tools.values()]  # asked for at each call
         self._resources = [
             (_pattern(each.path), each) for each in self._tools.values() if each.method == "GET"
         ]
@@ -105,7 +106,7 @@ class Tools:
     async def _list_tools(
         self, _context: _Context, _params: PaginatedRequestParams | None
     ) -> ListToolsResult:
-        return ListToolsResult(tools=[_tool(each) for each in self._tools.values()])
+        return ListToolsResult(tools=self._listed)
 
     async def _call_tool(self, context: _Context, params: CallToolRequestParams) -> CallToolResult:
         operation = self._tools.get(params.name)
@@ -185,9 +186,10 @@ class Tools:
         )
 
     def _resource(self, uri: str) -> tuple[_Op, dict[str, str]]:
+        """The operation and its input; a link as it stands in an answer is understood too."""
         path, _, query = uri.removeprefix(SCHEME).partition("?")
         for pattern, operation in self._resources:
-            if uri.startswith(SCHEME) and (found := pattern.fullmatch(path)):
+            if found := pattern.fullmatch(path):
                 named = {name: unquote(value) for name, value in found.groupdict().items()}
                 return operation, {**dict(parse_qsl(query, keep_blank_values=True)), **named}
         raise Problem(
@@ -236,7 +238,7 @@ def _description(operation: _Op) -> str:
 def _text(result: BaseModel) -> str:
     """JSON, of bounded length."""
     text = result.model_dump_json(by_alias=True)
-    _check_size(len(text), TEXT_BYTES)
+    _check_size(len(text.encode()), TEXT_BYTES)
     return text
 
 
@@ -297,7 +299,9 @@ def _link(operation: _Op, given: Mapping[str, Any]) -> str:
     """The operation's path and query for this input, which was found good."""
     in_path = set(_NAMED.findall(operation.path))
     path = _NAMED.sub(lambda found: quote(str(given[found[1]]), safe=""), operation.path)
-    query = {name: value for name, value in given.items() if name not in in_path}
+    query = {
+        name: value for name, value in given.items() if name not in in_path and value is not None
+    }
     return f"{path}?{urlencode(query, safe=':')}" if query else path
 
 

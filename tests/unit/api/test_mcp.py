@@ -28,6 +28,7 @@ class Echo(Model):
     id: str
     word: Annotated[str, Field(alias="from")] = "a"
     times: int = 1
+    note: str | None = None
 
 
 class Echoed(Model):
@@ -43,6 +44,7 @@ class Face:
     ) -> None:
         self.catalogue = Catalogue()
         self.released = 0
+        self.films: list[AsyncIterator[bytes]] = []
         self.waiting = asyncio.Event()
         self.begun = asyncio.Event()
         self.ended = asyncio.Event()
@@ -89,7 +91,8 @@ class Face:
             finally:
                 self.released += 1
 
-        return Binary(content_type="video/mp4; codecs=avc1", body=chunks())
+        self.films.append(chunks())  # kept, or whoever forgets one would be helped by the collector
+        return Binary(content_type="video/mp4; codecs=avc1", body=self.films[-1])
 
     async def picture(self, _caller: Caller, given: Echo) -> Binary:
         body = b"j" * given.times
@@ -142,7 +145,7 @@ async def test_a_tool_is_its_operation_with_the_callers_tenant(tmp_path: Path) -
     assert [tool["name"] for tool in listed] == [
         "echo", "command", "fail", "wait", "film", "picture"
     ]  # fmt: skip
-    assert set(listed[0]["inputSchema"]["properties"]) == {"id", "from", "times"}
+    assert set(listed[0]["inputSchema"]["properties"]) == {"id", "from", "times", "note"}
     assert set(listed[0]["outputSchema"]["properties"]) == {"said", "tenant"}
     assert "outputSchema" not in listed[4]
     assert done["structuredContent"] == {"said": "a bc", "tenant": "shop"}
@@ -202,7 +205,7 @@ async def test_too_much_is_refused_not_sent(tmp_path: Path) -> None:
 async def test_a_film_is_a_link_that_is_known_to_play(tmp_path: Path) -> None:
     face = Face(tmp_path)
     async with face.client() as client:
-        good = await call(client, "film", id="a/b", times=9, **{"from": "1+1"})
+        good = await call(client, "film", id="a/b", times=9, note=None, **{"from": "1+1"})
         bad = await call(client, "film", id="a", **{"from": "bad"})
     link = good["content"][0]
     assert link["type"] == "resource_link"
@@ -216,8 +219,10 @@ async def test_links_are_read_with_what_they_carry(tmp_path: Path) -> None:
     async with Face(tmp_path).client() as client:
         read = await ask(client, "resources/read", uri=f"{SCHEME}/v1/echo/a%2Fb?from=1%2B1&times=2")
         wrong = await ask(client, "resources/read", uri=f"{SCHEME}/v1/echo/a?often=2")
+        bare = await ask(client, "resources/read", uri="/v1/echo/a")
         other = await ask(client, "resources/read", uri="file:///v1/echo/a")
     assert '"said":"a/b 1+11+1"' in read["result"]["contents"][0]["text"]
+    assert '"said":"a a"' in bare["result"]["contents"][0]["text"]
     assert wrong["error"]["message"].startswith("often: ")
     assert "there is no resource 'file:///v1/echo/a'" in other["error"]["message"]
 
