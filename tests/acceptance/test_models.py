@@ -72,7 +72,7 @@ def test_a_model_lists_cameras_finds_an_event_and_opens_its_clip(house: House) -
     assert told.found["items"][0]["start"] == format_time(at_us + S)
     assert len(told.footage["gaps"]) >= 2  # the camera was away twice
     assert all(gap["cause"] for gap in told.footage["gaps"])
-    with av.open(io.BytesIO(told.film)) as container:
+    with av.open(io.BytesIO(told.film), "r") as container:
         picture = next(container.decode(video=0)).to_ndarray(format="rgb24").astype("uint8")
     assert read_frame_number(picture) in numbers_near(house, at_us, 4 * S)
 
