@@ -19,6 +19,7 @@ from kilocam.api.identity import Identity
 from kilocam.api.known import KnownCameras
 from kilocam.api.limits import BodyLimit, RateLimit
 from kilocam.api.live import LivePictures
+from kilocam.api.mcp import ModelFace
 from kilocam.api.media import FOREVER, mount_media
 from kilocam.api.operations.events import INSIGHT_PROBLEMS
 from kilocam.api.problems import CONTENT_TYPE, SCHEMA, Problem, Translator, install
@@ -128,6 +129,7 @@ def make_app(gateway: Gateway) -> FastAPI:
     _mount_health(app, identity, gateway.health)
     mount_session(app, gateway.tokens, gateway.sessions, identity, gateway.limit)
     mount(app, gateway.catalogue, identity.caller)
+    ModelFace(gateway.catalogue, identity, translator).mount(app)
     mount_media(app, gateway.playback, gateway.limit)
     LivePictures(gateway.playback, gateway.cameras, identity, translator).mount(app)
     _mount_page(app, gateway.page)

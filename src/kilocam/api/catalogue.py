@@ -1,10 +1,10 @@
-"""One catalogue of typed operations; every way in (REST now) is a face of it.
+"""One catalogue of typed operations; every way in (REST, MCP) is a face of it.
 
 An operation says what it takes, what it gives and who may call it. Faces turn their protocol into a
 call and the answer back, with equal limits and errors; no face has logic of its own.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -69,6 +69,13 @@ class Binary:
     headers: dict[str, str] = field(default_factory=dict)
 
 
+async def release(body: AsyncIterable[object]) -> None:
+    """Let go of what a body is made from, though nobody read it to its end."""
+    close = getattr(body, "aclose", None)
+    if close is not None:
+        await close()
+
+
 In = TypeVar("In", bound=BaseModel)
 Out = TypeVar("Out")
 
@@ -87,6 +94,7 @@ class Operation(Generic[In, Out]):
         status: HTTP status of success.
         media_type: Of a `Binary` answer.
         in_system: Whether it works in the tenant of the installation's own people too.
+        tool: Whether language models are offered it (MCP); only for what changes nothing.
     """
 
     name: str
@@ -100,6 +108,7 @@ class Operation(Generic[In, Out]):
     status: int = 200
     media_type: str = "application/json"
     in_system: bool = False
+    tool: bool = False
 
 
 class Catalogue:

@@ -89,7 +89,7 @@ class Identity:
         cookie = request.cookies.get(COOKIE)
         if cookie is None:
             return None
-        _refuse_cross_site(request)
+        refuse_cross_site(request)
         return self._sessions.verify(cookie)
 
 
@@ -103,7 +103,7 @@ def address(request: HTTPConnection) -> str:
     return f"address {request.client.host if request.client else ''}"
 
 
-def _refuse_cross_site(request: HTTPConnection) -> None:
+def refuse_cross_site(request: HTTPConnection) -> None:
     """Another site's page must not act with this browser's cookie.
 
     The cookie is SameSite=Lax already; this also covers WebSockets and sibling ports.

@@ -6,7 +6,7 @@ for a person; facts beside it (`errors` of a validation, `gaps` of footage) are 
 
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -101,6 +101,13 @@ class Translator:
         return Problem(500, "internal", "internal error; see the server's log")
 
 
+def not_understood(errors: Sequence[Mapping[str, Any]]) -> Problem:
+    """422 for input that the library refused; the first part of a `loc` says where it stood."""
+    explained = [_explained(error) for error in errors]
+    where = explained[0]["field"] or errors[0]["loc"][0]
+    return Problem(422, "invalid", f"{where}: {explained[0]['message']}", errors=explained)
+
+
 def _explained(error: Mapping[str, Any]) -> dict[str, str]:
     """One complaint of the library, in words for whoever wrote the request."""
     if error["type"] == "json_invalid":
@@ -135,10 +142,7 @@ def install(app: FastAPI, translator: Translator) -> None:
     async def validation(_: Request, error: Exception) -> Response:
         if not isinstance(error, RequestValidationError):
             raise error
-        errors = [_explained(each) for each in error.errors()]
-        first = errors[0]
-        detail = f"{first['field'] or 'body'}: {first['message']}"
-        return problem_response(Problem(422, "invalid", detail, errors=errors))
+        return problem_response(not_understood(error.errors()))
 
     app.add_exception_handler(KilocamError, ours)
     app.add_exception_handler(Exception, ours)

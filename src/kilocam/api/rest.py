@@ -13,7 +13,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Send
 from typing_extensions import override
 
-from kilocam.api.catalogue import Binary, Caller, Catalogue, Operation
+from kilocam.api.catalogue import Binary, Caller, Catalogue, Operation, release
 from kilocam.api.texts import check_texts
 
 Authenticate = Callable[[Request], Awaitable[Caller]]
@@ -119,9 +119,7 @@ async def _after(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[byte
         async for chunk in rest:
             yield chunk
     finally:
-        close = getattr(rest, "aclose", None)
-        if close is not None:
-            await close()
+        await release(rest)
 
 
 class _Stream(StreamingResponse):
@@ -132,6 +130,4 @@ class _Stream(StreamingResponse):
         try:
             await super().stream_response(send)
         finally:
-            close = getattr(self.body_iterator, "aclose", None)
-            if close is not None:
-                await close()
+            await release(self.body_iterator)

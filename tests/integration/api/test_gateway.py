@@ -31,6 +31,10 @@ OPEN = {
 """Contract: all that answers without authentication, but for the page's files and capabilities."""
 
 
+MODELS = "/mcp"
+"""What is wrong with a message there is said as JSON-RPC says it; test_mcp.py holds that."""
+
+
 def routes(house: House) -> Iterator[tuple[str, str]]:
     for route in house.app.routes:
         if isinstance(route, APIRoute):
@@ -100,7 +104,7 @@ async def test_every_error_has_the_one_shape(house: House) -> None:
             await client.get("/v1/media/a/b/c/d"),
         ]
         for method, path in routes(house):
-            if (method, path) not in OPEN:
+            if (method, path) not in OPEN and path != MODELS:
                 wrong.append(await client.request(method, filled(path), json={"id": 5}))
     for answer in wrong:
         if answer.status_code >= 400:

@@ -90,7 +90,7 @@ class AnalysisOperations:
         """Put it into the catalogue."""
         catalogue.add(Operation(
             name="show_analysis", summary="What was looked at, in which stages, what is missed.",
-            method="GET", path="/v1/analysis", needs=Role.VIEWER,
+            method="GET", path="/v1/analysis", needs=Role.VIEWER, tool=True,
             takes=AnalysisIn, gives=AnalysisOut, call=self.analysis,
         ))  # fmt: skip
 

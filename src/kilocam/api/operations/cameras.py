@@ -153,7 +153,7 @@ class CameraOperations:
         add = catalogue.add
         add(Operation(
             name="list_cameras", summary="Cameras of the tenant, by id, each with its state.",
-            method="GET", path="/v1/cameras", needs=Role.VIEWER,
+            method="GET", path="/v1/cameras", needs=Role.VIEWER, tool=True,
             takes=ListCameras, gives=CameraList, call=self.list,
         ))  # fmt: skip
         add(Operation(
@@ -168,7 +168,7 @@ class CameraOperations:
         ))  # fmt: skip
         add(Operation(
             name="get_camera", summary="One camera with its state.",
-            method="GET", path="/v1/cameras/{id}", needs=Role.VIEWER,
+            method="GET", path="/v1/cameras/{id}", needs=Role.VIEWER, tool=True,
             takes=OneCamera, gives=CameraOut, call=self.get,
         ))  # fmt: skip
         add(Operation(

@@ -207,7 +207,7 @@ class EventOperations:
         add = catalogue.add
         add(Operation(
             name="list_events", summary="What was seen, newest first.",
-            method="GET", path="/v1/events", needs=Role.VIEWER,
+            method="GET", path="/v1/events", needs=Role.VIEWER, tool=True,
             takes=ListEvents, gives=EventList, call=self.list,
         ))  # fmt: skip
         add(Operation(
@@ -217,12 +217,12 @@ class EventOperations:
         ))  # fmt: skip
         add(Operation(
             name="get_event", summary="One event, with where its object was.",
-            method="GET", path="/v1/events/{id}", needs=Role.VIEWER,
+            method="GET", path="/v1/events/{id}", needs=Role.VIEWER, tool=True,
             takes=OneEvent, gives=OneEventOut, call=self.get,
         ))  # fmt: skip
         add(Operation(
             name="search", summary="Find footage by a question in plain words.",
-            method="POST", path="/v1/search", needs=Role.VIEWER,
+            method="POST", path="/v1/search", needs=Role.VIEWER, tool=True,
             takes=Search, gives=ResultList, call=self.search,
         ))  # fmt: skip
 

@@ -111,7 +111,7 @@ class FootageOperations:
         add = catalogue.add
         add(Operation(
             name="get_footage", summary="What is recorded of a camera, what is missing, and why.",
-            method="GET", path="/v1/cameras/{id}/footage", needs=Role.VIEWER,
+            method="GET", path="/v1/cameras/{id}/footage", needs=Role.VIEWER, tool=True,
             takes=RangeIn, gives=FootageOut, call=self.footage,
         ))  # fmt: skip
         add(Operation(
@@ -121,12 +121,12 @@ class FootageOperations:
         ))  # fmt: skip
         add(Operation(
             name="get_snapshot", summary="The picture shown at a moment, exactly.",
-            method="GET", path="/v1/cameras/{id}/snapshot.jpg", needs=Role.VIEWER,
+            method="GET", path="/v1/cameras/{id}/snapshot.jpg", needs=Role.VIEWER, tool=True,
             takes=SnapshotIn, gives=Binary, call=self.snapshot, media_type="image/jpeg",
         ))  # fmt: skip
         add(Operation(
             name="get_clip", summary="A range as one MP4 file.",
-            method="GET", path="/v1/cameras/{id}/clip.mp4", needs=Role.VIEWER,
+            method="GET", path="/v1/cameras/{id}/clip.mp4", needs=Role.VIEWER, tool=True,
             takes=RangeIn, gives=Binary, call=self.clip, media_type="video/mp4",
         ))  # fmt: skip
 

@@ -62,7 +62,7 @@ class LikenessOperations:
         """Put them into the catalogue."""
         catalogue.add(Operation(
             name="list_similar_events", summary="Events whose objects look like one event's.",
-            method="GET", path="/v1/events/{id}/similar", needs=Role.VIEWER,
+            method="GET", path="/v1/events/{id}/similar", needs=Role.VIEWER, tool=True,
             takes=SimilarTo, gives=SimilarList, call=self.similar,
         ))  # fmt: skip
 

@@ -214,7 +214,7 @@ class RuleOperations:
         add = catalogue.add
         add(Operation(
             name="list_rules", summary="Zones, lines and other rules of a camera.",
-            method="GET", path="/v1/cameras/{id}/rules", needs=Role.VIEWER,
+            method="GET", path="/v1/cameras/{id}/rules", needs=Role.VIEWER, tool=True,
             takes=RulesOfCamera, gives=RuleList, call=self.list,
         ))  # fmt: skip
         add(Operation(
@@ -239,12 +239,12 @@ class RuleOperations:
         ))  # fmt: skip
         add(Operation(
             name="list_hits", summary="What a camera's rules found, newest first.",
-            method="GET", path="/v1/cameras/{id}/hits", needs=Role.VIEWER,
+            method="GET", path="/v1/cameras/{id}/hits", needs=Role.VIEWER, tool=True,
             takes=ListHits, gives=HitList, call=self.hits,
         ))  # fmt: skip
         add(Operation(
             name="count_hits", summary="How often rules found something, by direction and class.",
-            method="GET", path="/v1/cameras/{id}/counts", needs=Role.VIEWER,
+            method="GET", path="/v1/cameras/{id}/counts", needs=Role.VIEWER, tool=True,
             takes=CountHits, gives=CountList, call=self.counts,
         ))  # fmt: skip
 
