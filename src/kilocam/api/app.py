@@ -21,6 +21,7 @@ from kilocam.api.limits import BodyLimit, RateLimit
 from kilocam.api.live import LivePictures
 from kilocam.api.media import FOREVER, mount_media
 from kilocam.api.operations.events import INSIGHT_PROBLEMS
+from kilocam.api.operations.streams import STREAM_PROBLEMS
 from kilocam.api.problems import CONTENT_TYPE, SCHEMA, Problem, Translator, install
 from kilocam.api.requests import RequestLog, RequestMeter
 from kilocam.api.rest import mount
@@ -65,6 +66,7 @@ PROBLEMS: dict[type[KilocamError], tuple[int, str]] = {
     Busy: (503, "busy"),
     PlaybackError: (503, "no-pictures"),
     **INSIGHT_PROBLEMS,
+    **STREAM_PROBLEMS,
 }
 """Status and kind of the errors of the rooms below."""
 

@@ -9,8 +9,8 @@ each loads a client library.
 """
 
 from kilocam.streams.delivery import Delivery
-from kilocam.streams.errors import Away, Moved, Refused, StreamError
-from kilocam.streams.places import Letter, Place, Places
+from kilocam.streams.errors import Away, Moved, NotFound, Refused, StreamError, Unavailable
+from kilocam.streams.places import Ledger, Letter, Place, Places, Standing
 from kilocam.streams.seams import BEGINNING, SCHEMA, VERSION, Batch, Outgoing, Receiver, Source
 from kilocam.streams.target import check_streams, make_receiver
 
@@ -21,15 +21,19 @@ __all__ = [
     "Away",
     "Batch",
     "Delivery",
+    "Ledger",
     "Letter",
     "Moved",
+    "NotFound",
     "Outgoing",
     "Place",
     "Places",
     "Receiver",
     "Refused",
     "Source",
+    "Standing",
     "StreamError",
+    "Unavailable",
     "check_streams",
     "make_receiver",
 ]

@@ -4,7 +4,9 @@ KilocamError
 └── StreamError
     ├── Away     not acknowledged, and may be another time: wait and deliver again
     ├── Refused  the receiver will never take this, however often it comes
-    └── Moved    somebody else delivers this stream, too
+    ├── Moved    somebody else delivers this stream, too
+    ├── NotFound no such stream, no such tenant
+    └── Unavailable  the database is away; for who asks how streams stand
 
 A text never holds what a receiver said, nor the path of its address: both may be secrets.
 """
@@ -31,3 +33,11 @@ class Refused(StreamError):
 
 class Moved(StreamError):
     """The place is not where we left it."""
+
+
+class NotFound(StreamError):
+    """There is no such thing."""
+
+
+class Unavailable(StreamError):
+    """The database is away, or not prepared yet."""

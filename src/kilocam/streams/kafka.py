@@ -51,6 +51,7 @@ class KafkaReceiver:
             "delivery.timeout.ms": int(delivery_s * 1000),
             "linger.ms": 5,
             "compression.type": "lz4",
+            "log_level": 2,  # what it cannot reach is told by us, once
             "security.protocol": "ssl" if parts.scheme == "kafkas" else "plaintext",
         }
         if stream.user:
@@ -64,6 +65,8 @@ class KafkaReceiver:
         self._producer: Producer | None = None
         self._delivery_s = delivery_s
         self._leaving = threading.Event()
+        self._noted = ""
+        """What the library last said was in its way: `_AUTHENTICATION`, `_RESOLVE`."""
 
     async def __aenter__(self) -> Self:
         """The producer is made with the first batch."""
@@ -87,8 +90,11 @@ class KafkaReceiver:
     def _deliver(self, values: Sequence[tuple[bytes, bytes]]) -> None:
         if self._producer is None:
             self._producer = Producer(
-                self._config, logger=logging.getLogger(f"{__name__}.{self._name}")
+                self._config,
+                logger=logging.getLogger(f"{__name__}.{self._name}"),
+                error_cb=self._note,
             )
+        self._noted = ""
         told: list[KafkaError | None] = []
 
         def tell(error: KafkaError | None, _: Message) -> None:
@@ -101,7 +107,8 @@ class KafkaReceiver:
             raise self._error(error.args[0]) from None
         if len(told) < len(values):
             self._discard()
-            raise Away(f"{self._shown} does not acknowledge within {self._delivery_s:g} s")
+            text = f"{self._shown} does not acknowledge within {self._delivery_s:g} s"
+            raise Away(f"{text} ({self._noted})" if self._noted else text)
         failed = [error for error in told if error is not None]
         if failed:
             self._discard()
@@ -120,6 +127,10 @@ class KafkaReceiver:
         until = time.monotonic() + self._delivery_s
         while len(told) < len(values) and time.monotonic() < until and not self._leaving.is_set():
             producer.poll(_POLL_S)
+
+    def _note(self, error: KafkaError) -> None:
+        if error.code() != KafkaError._ALL_BROKERS_DOWN:  # which follows upon the reason
+            self._noted = error.name()
 
     def _discard(self) -> None:
         """In the thread: a producer that gave up on a batch has a state nobody wants to inherit."""

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kilocam.database import Database, load_queries
-from kilocam.streams.errors import Moved
+from kilocam.database import Database, load_queries, told_outside
+from kilocam.streams.errors import Moved, NotFound, Unavailable
 from kilocam.streams.seams import Outgoing
 
 
@@ -30,6 +30,17 @@ class Letter:
     body: dict[str, Any]
     """As it was refused; `Any`: JSON."""
     at_us: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """How a stream stands."""
+
+    name: str
+    delivered: int
+    letters: int
+    updated_us: int
+    """When its place last moved, or it began."""
 
 
 class Places:
@@ -77,10 +88,41 @@ class Places:
             if refused:
                 await transaction.execute(_sql("forget_letters"), *self._who)
 
-    async def letters(self, limit: int = 100) -> tuple[Letter, ...]:
-        """The newest dead letters."""
-        async with self._database.for_tenant(self._who[0]) as transaction:
-            rows = await transaction.fetch(_sql("letters"), *self._who, limit)
+
+class Ledger:
+    """How the streams of a tenant stand, for who asks from outside.
+
+    Anything raises `Unavailable` while there is no database.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def standings(self, tenant: str) -> tuple[Standing, ...]:
+        """Every stream that has begun, configured still or not.
+
+        Raises:
+            NotFound: there is no such tenant.
+        """
+        with told_outside(NotFound, NotFound, Unavailable):
+            async with self._database.for_tenant(tenant) as transaction:
+                rows = await transaction.fetch(_sql("standings"), tenant)
+        return tuple(Standing(**row) for row in rows)
+
+    async def letters(self, tenant: str, stream: str, limit: int = 100) -> tuple[Letter, ...]:
+        """The newest dead letters of a stream.
+
+        Raises:
+            NotFound: no such stream has begun.
+        """
+        with told_outside(NotFound, NotFound, Unavailable):
+            async with self._database.for_tenant(tenant) as transaction:
+                known = await transaction.fetchrow(_sql("place"), tenant, stream)
+                rows = await transaction.fetch(_sql("letters"), tenant, stream, limit)
+        if known is None:
+            raise NotFound(
+                f"stream {stream!r} has not begun: GET /v1/streams lists those that have"
+            )
         return tuple(Letter(**row) for row in rows)
 
 

@@ -23,6 +23,11 @@ on conflict (tenant, stream, place) do nothing;
 -- Old dead letters go.
 delete from stream_letter where tenant = $1 and stream = $2 and at < now() - interval '30 days';
 
+-- name: standings
+-- Every stream of a tenant that has begun.
+select stream as name, delivered, letters, updated as updated_us from stream_place
+where tenant = $1 order by stream;
+
 -- name: letters
 -- The newest dead letters of a stream.
 select place, event, camera, why, body, at as at_us from stream_letter

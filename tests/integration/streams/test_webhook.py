@@ -23,7 +23,7 @@ from tests.integration.streams.conftest import House, caught_up, running, until
 
 from kilocam.core.settings import StreamSettings
 from kilocam.insight import EventFilter
-from kilocam.streams import Away, Places, Refused
+from kilocam.streams import Away, Ledger, Refused
 from kilocam.streams.delivery import TRIES
 from kilocam.streams.webhook import WebhookReceiver
 
@@ -146,7 +146,8 @@ async def test_what_a_webhook_never_takes_is_a_dead_letter_that_can_be_read(
     async with running(delivery := house.delivery(receiver(server))):
         await until(lambda: delivery.letters > 0 or delivery.delivered > 20)
         await caught_up(house, delivery)
-    [letter] = await Places(house.database, "default", "out").letters()
+    ledger = Ledger(house.database)
+    [letter] = await ledger.letters("default", "out")
     assert (letter.event, letter.camera, letter.body["id"]) == (poison, "gate", poison)
     assert letter.why.endswith("refused (status 422)")
     alone = [a for a in server.asked if [i["id"] for i in a.body["items"]] == [poison]]
