@@ -19,6 +19,8 @@ class Asked:
     path: str
     headers: dict[str, str]
     body: dict[str, Any]
+    raw: bytes
+    """The body as it came."""
 
     @property
     def jpeg(self) -> bytes:
@@ -88,7 +90,7 @@ class ModelServer:
                 pairs = (line.partition(": ") for line in lines if line)
                 headers = {name.lower(): value for name, _, value in pairs}
                 body = await reader.readexactly(int(headers["content-length"]))
-                self.asked.append(Asked(first.split(" ")[1], headers, json.loads(body)))
+                self.asked.append(Asked(first.split(" ")[1], headers, json.loads(body), body))
                 act = self.script[0] if len(self.script) == 1 else self.script.popleft()
                 await act(writer)
                 if act is hangs_up:

@@ -22,6 +22,7 @@ from kilocam.api.live import LivePictures
 from kilocam.api.mcp import ModelFace
 from kilocam.api.media import FOREVER, mount_media
 from kilocam.api.operations.events import INSIGHT_PROBLEMS
+from kilocam.api.operations.streams import STREAM_PROBLEMS
 from kilocam.api.problems import CONTENT_TYPE, SCHEMA, Problem, Translator, install
 from kilocam.api.requests import RequestLog, RequestMeter
 from kilocam.api.rest import mount
@@ -66,6 +67,7 @@ PROBLEMS: dict[type[KilocamError], tuple[int, str]] = {
     Busy: (503, "busy"),
     PlaybackError: (503, "no-pictures"),
     **INSIGHT_PROBLEMS,
+    **STREAM_PROBLEMS,
 }
 """Status and kind of the errors of the rooms below."""
 

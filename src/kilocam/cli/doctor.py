@@ -31,6 +31,7 @@ from kilocam.cli.supervise_state import living
 from kilocam.cli.up import check_cameras, listen_address
 from kilocam.core import ConfigError
 from kilocam.core.settings import LlmSettings, Settings
+from kilocam.streams import check_streams
 
 _FILES = 4096
 _DISK_MB = 64
@@ -53,6 +54,7 @@ def examine(installation: Installation) -> Iterator[Finding]:
     yield _files()
     yield _clock()
     yield examine_cameras(installation.settings)
+    yield examine_streams(installation.settings)
     for path in installation.footage:
         yield _disk(path)
     yield examine_port(installation.settings.http.listen, installation.data)
@@ -72,6 +74,16 @@ def examine_cameras(settings: Settings) -> Finding:
         return Finding(name="cameras", ok=False, text=str(error), mend="without it nothing starts")
     many = len(settings.camera)
     return Finding(name="cameras", ok=True, text=f"{many} in the file, addresses well written")
+
+
+def examine_streams(settings: Settings) -> Finding:
+    """Streams out: whether they could begin; no receiver is asked."""
+    try:
+        check_streams(settings.stream)
+    except ConfigError as error:
+        return Finding(name="streams", ok=False, text=str(error), mend="without it nothing starts")
+    many = len(settings.stream)
+    return Finding(name="streams", ok=True, text=f"{many} in the file")
 
 
 def _files() -> Finding:

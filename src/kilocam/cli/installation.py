@@ -15,7 +15,7 @@ from kilocam.core.settings import Settings
 from kilocam.database import ADMIN, DatabaseSecrets, Room, Shard
 from kilocam.fleet import Keyring, Use
 
-ROOMS = (Room("fleet"), Room("insight"))
+ROOMS = (Room("fleet"), Room("insight"), Room("streams"))
 """Rooms with tables of their own, in the order of their migrations."""
 RECORDER = "recorder-0"
 

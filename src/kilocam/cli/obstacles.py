@@ -12,7 +12,7 @@ from kilocam.cli.installation import Installation
 from kilocam.core import ConfigError
 from kilocam.record import list_names
 
-ENGINE_USERS = frozenset(("control", "analyst", "api"))
+ENGINE_USERS = frozenset(("control", "analyst", "api", "streams"))
 """Roles that need queue and database; a recorder alone needs neither."""
 _NEW_MB = 200
 """The database's files and its first journal."""

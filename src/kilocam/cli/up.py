@@ -33,7 +33,7 @@ from kilocam.fleet import (
 )
 from kilocam.record import prepare_paths
 
-ROLES = ("recorder", "control", "analyst", "api")
+ROLES = ("recorder", "control", "analyst", "api", "streams")
 _FILES_BESIDE_CAMERAS = 200
 _ANALYSTS = 2
 """Worker processes that look, where there are so many cores."""
@@ -182,6 +182,10 @@ class Up:
             [_role("api-0", "api", {**config, "host": host, "port": port})]
             if "api" in self._roles
             else [],
+            # Last: whoever is told of what was seen waits for nothing here, and nobody for it.
+            [_streams("streams-0", config)]
+            if "streams" in self._roles and installation.settings.stream
+            else [],
         ]
         return [stage for stage in stages if stage]
 
@@ -251,3 +255,8 @@ def _analyst(name: str, config: dict[str, object]) -> RoleChild:
     """Looking yields to recording: a lower priority, and workers that go lower still."""
     workers = min(_ANALYSTS, len(os.sched_getaffinity(0)))
     return replace(_role(name, "analyst", {**config, "workers": workers}), nice=_ANALYST_NICE)
+
+
+def _streams(name: str, config: dict[str, object]) -> RoleChild:
+    """A process of its own, as libraries of others run threads in it that may hang."""
+    return replace(_role(name, "streams", config), limits=Limits(), nice=_ANALYST_NICE)

@@ -17,6 +17,7 @@ from kilocam.core.times import (
     format_time,
     now_us,
     parse_duration,
+    parse_retry_after,
     parse_size,
     parse_time,
 )
@@ -58,6 +59,7 @@ __all__ = [
     "format_time",
     "now_us",
     "parse_duration",
+    "parse_retry_after",
     "parse_size",
     "parse_time",
     "share_within",

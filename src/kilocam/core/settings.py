@@ -204,6 +204,53 @@ class CameraSettings(_Section):
     """Where time is short it is as overdue as others not looked at for so many times longer."""
 
 
+_KEYS_OF_STREAMS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "kafka": (("url",), ("user", "secret")),
+    "webhook": (("url", "secret"), ()),
+    "mqtt": (("url",), ("user", "secret")),
+    "parquet": (("path",), ("every",)),
+}
+"""What a stream of each kind needs, and may have."""
+
+
+class StreamSettings(_Section):
+    """What was seen of one tenant, handed on to a receiver outside; `streams` reads the address."""
+
+    name: Annotated[str, _checked("stream")]
+    kind: Literal["kafka", "webhook", "mqtt", "parquet"]
+    url: str = ""
+    path: str = ""
+    """Of Parquet files."""
+    tenant: Annotated[str, _checked("tenant")] = "default"
+    classes: tuple[Annotated[str, Field(min_length=1)], ...] = ()
+    """Classes or groups (`vehicle`); none: all."""
+    user: str = ""
+    secret: Annotated[str, Field(repr=False)] = ""
+    """The user's password; of a webhook what signs."""
+    since: Literal["", "all", "now"] = ""
+    """Where a stream begins that has no place yet."""
+    every: DurationUs | None = None
+    """Of Parquet: how often a file is written."""
+
+    @model_validator(mode="after")
+    def _fits_its_kind(self) -> Self:
+        needed, known = _KEYS_OF_STREAMS[self.kind]
+        for key in needed:
+            if not getattr(self, key):
+                raise ValueError(f"{key} is missing; a stream of kind {self.kind!r} needs it")
+        for key in ("url", "path", "user", "secret", "every"):
+            if getattr(self, key) and key not in (*needed, *known):
+                raise ValueError(f"{key} does not belong to kind {self.kind!r}; leave it out")
+        if "user" in known and bool(self.user) != bool(self.secret):
+            raise ValueError("user and secret belong together: write both or neither")
+        return self
+
+    @property
+    def begins(self) -> Literal["all", "now"]:
+        """Where it begins: a copy with all there is, who acts on what happens with what is new."""
+        return self.since or ("all" if self.kind in ("kafka", "parquet") else "now")
+
+
 class Settings(BaseSettings):
     """All settings of one process tree."""
 
@@ -219,6 +266,7 @@ class Settings(BaseSettings):
     llm: LlmSettings = LlmSettings()
     security: SecuritySettings = SecuritySettings()
     camera: list[CameraSettings] = []
+    stream: list[StreamSettings] = []
 
     @classmethod
     def settings_customise_sources(
@@ -266,6 +314,11 @@ def _check_unique(file: Path | None, settings: Settings) -> None:
                 "stands there twice; rename or remove one"
             )
         seen.add((camera.tenant, camera.id))
+    names = [stream.name for stream in settings.stream]
+    if twice := next((name for name in names if names.count(name) > 1), ""):
+        raise ConfigError(
+            f"configuration {file}: stream {twice!r} stands there twice; rename or remove one"
+        )
 
 
 def _explain(file: Path | None, error: ValidationError) -> str:

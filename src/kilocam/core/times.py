@@ -3,6 +3,7 @@
 import re
 import time
 from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import NewType
 
 from kilocam.core.errors import ConfigError
@@ -23,6 +24,8 @@ _DURATION_US = {
     "d": 86_400_000_000,
     "w": 604_800_000_000,
 }
+_MOST_WAIT_US = 3_600_000_000
+"""However long a server asks to be left alone."""
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGTP]i?B|B)")
 
 
@@ -74,3 +77,18 @@ def parse_size(text: str) -> int:
     number, unit = match.groups()
     base = 1024 if "i" in unit else 1000
     return round(float(number) * float(base) ** "BKMGTP".index(unit[0]))
+
+
+def parse_retry_after(text: str, now_us: int) -> int:
+    """Microseconds of `Retry-After` (RFC 9110 section 10.2.3), seconds or a date; at most an hour.
+
+    0 for anything else.
+    """
+    if text.isascii() and text.isdigit() and len(text) < 10:
+        return min(int(text) * 1_000_000, _MOST_WAIT_US)
+    try:
+        date = parsedate_to_datetime(text)
+        until_us = int((date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() * 1e6)
+    except (ValueError, OverflowError):
+        return 0
+    return max(0, min(until_us - now_us, _MOST_WAIT_US))

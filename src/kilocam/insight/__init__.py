@@ -30,7 +30,7 @@ from kilocam.insight.hits import Evaluated, HitCount, RuleHits, RulesOf
 from kilocam.insight.insight import Insight
 from kilocam.insight.likeness import Likeness
 from kilocam.insight.meaning import Meaning
-from kilocam.insight.query import SEEN_CLASSES, admits
+from kilocam.insight.query import SEEN_CLASSES, admits, expand
 from kilocam.insight.seams import Encode, Encoded, LookedWindow, SkippedWindow
 from kilocam.insight.told import Grant, Stretch, Told
 from kilocam.insight.tracks import Hit
@@ -47,6 +47,7 @@ from kilocam.insight.values import (
     Page,
     Sight,
     StageSum,
+    Withdrawn,
 )
 from kilocam.insight.windows import Settled, Windows
 
@@ -96,8 +97,10 @@ __all__ = [
     "Told",
     "Unavailable",
     "Windows",
+    "Withdrawn",
     "admits",
     "drop_days",
+    "expand",
     "make_day_asked_for",
     "make_days",
     "missed",

@@ -56,10 +56,20 @@ async def add_contributions(
     described = [row for row in before if row["description"]]
     kept = ([row[name] for row in described] for name in ("id", "description", "described_by"))
     after = await transaction.fetch(_sql("fold_events"), window.tenant, touched, *kept)
-    if gone := {row["id"] for row in before} - {row["id"] for row in after}:
-        await transaction.execute(_sql("drop_likeness"), window.tenant, sorted(gone), None)
+    left = {row["id"] for row in after}
+    if gone := [row for row in before if row["id"] not in left]:
+        await _withdraw(transaction, window.tenant, gone)
     await tell_changes(transaction, window.camera, changes_between(window.tenant, before, after))
     return touched
+
+
+async def _withdraw(transaction: Transaction, tenant: str, gone: Sequence[Row]) -> None:
+    ids = [row["id"] for row in gone]
+    await transaction.execute(_sql("drop_likeness"), tenant, ids, None)
+    await transaction.execute(
+        _sql("withdraw"), tenant, ids,
+        *([row[name] for row in gone] for name in ("start_us", "camera", "label")),
+    )  # fmt: skip
 
 
 async def tell_changes(

@@ -12,7 +12,8 @@ from functools import lru_cache
 from kilocam.database import SYSTEM, ControlDatabase, Database, Place, load_queries
 
 TABLES = (
-    "window_state", "window_count", "stage_count", "contribution", "event", "rule_hit", "likeness"
+    "window_state", "window_count", "stage_count", "contribution", "event", "rule_hit", "likeness",
+    "withdrawal",
 )  # fmt: skip
 DAYS_BEHIND = 1
 """Windows are told of for an hour, and a tracked object may be older."""

@@ -20,6 +20,7 @@ from kilocam.insight.values import (
     Page,
     Sight,
     StageSum,
+    Withdrawn,
     read_event,
 )
 
@@ -160,6 +161,22 @@ class Insight:
             )
         return tuple(read_event(row) for row in rows)
 
+    async def news(
+        self, tenant: str, after: Cursor, *, limit: int = 100
+    ) -> tuple[Event | Withdrawn, ...]:
+        """`changes`, and among them in order what was withdrawn; for whoever keeps a copy."""
+        place = (after.transaction, after.event)
+        async with self._for(tenant) as transaction:
+            # Each statement sees more than the one before: what the first could not see waits.
+            bound = await transaction.fetchval(_sql("now_at"))
+            gone = await transaction.fetch(_sql("withdrawals"), tenant, *place, bound, limit)
+            rows = await transaction.fetch(_sql("changes"), tenant, *place, check_limit(limit))
+        events = {e.changed: e for e in map(read_event, rows) if e.changed.transaction < bound}
+        # What one transaction withdrew and made again is there.
+        withdrawn = (w for w in map(_withdrawn, gone) if w.changed not in events)
+        found: list[Event | Withdrawn] = [*events.values(), *withdrawn]
+        return tuple(sorted(found, key=lambda each: each.changed)[:limit])
+
     async def _cameras(self, transaction: Transaction, tenant: str, now_us: int) -> tuple[str, ...]:
         rows = await transaction.fetch(_sql("cameras"), tenant, now_us - _KNOWN_US)
         return tuple(row["camera"] for row in rows)
@@ -215,6 +232,16 @@ def _counts(camera: str, rows: Sequence[Row], stages: Mapping[str, StageSum]) ->
         skipped={r["outcome"]: int(r["windows"]) for r in rows if r["outcome"] != LOOKED},
         last_look_us=looked["last_us"] if looked else None,
         stages=stages,
+    )
+
+
+def _withdrawn(row: Row) -> Withdrawn:
+    return Withdrawn(
+        id=row["id"],
+        camera=row["camera"],
+        label=row["label"],
+        start_us=row["start_us"],
+        changed=Cursor(row["changed"], row["id"]),
     )
 
 

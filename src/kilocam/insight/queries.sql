@@ -182,6 +182,18 @@ where tenant = $1 and (changed, id) > ($2::bigint, $3::text::uuid)
   and changed < pg_snapshot_xmin(pg_current_snapshot())::text::bigint
 order by changed, id limit $4;
 
+-- name: withdraw
+-- Events that were told of are gone.
+insert into withdrawal (tenant, id, start, camera, class)
+select $1, each.* from unnest($2::text[]::uuid[], $3::timestamptz[], $4::text[], $5::text[]) each
+on conflict (tenant, id, start) do update set changed = excluded.changed, class = excluded.class;
+
+-- name: withdrawals
+-- Events withdrawn after a change and before a transaction, in the order of changes.
+select id::text as id, start as start_us, camera, class as label, changed from withdrawal
+where tenant = $1 and (changed, id) > ($2::bigint, $3::text::uuid) and changed < $4
+order by changed, id limit $5;
+
 -- name: cameras
 -- Cameras of which windows were offered since a time.
 select distinct camera from window_count where tenant = $1 and hour >= $2 order by camera;
@@ -289,7 +301,7 @@ select drop_days(to_regclass($1), $2::text::date);
 -- name: has_day
 -- Whether a day's partition was made, and the last migration's table: control has prepared the
 -- database.
-select to_regclass($1) is not null and to_regclass('likeness') is not null;
+select to_regclass($1) is not null and to_regclass('withdrawal') is not null;
 
 -- name: stretches
 -- Stretches of a camera's sound that are open.

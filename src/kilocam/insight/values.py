@@ -76,6 +76,17 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Withdrawn:
+    """An event that is gone: a second look at its only window did not see it."""
+
+    id: str
+    camera: str
+    label: str
+    start_us: int
+    changed: Cursor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Sight:
     """Where an event's object was at one moment."""
 

@@ -11,13 +11,11 @@ import json
 import logging
 import ssl
 from collections.abc import Mapping
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 from typing import Self
 
 import httpx2
 
-from kilocam.core import Clock, SystemClock
+from kilocam.core import Clock, SystemClock, parse_retry_after
 from kilocam.llm.endpoint import Endpoint
 from kilocam.llm.errors import LlmError, Trouble
 from kilocam.llm.question import Question
@@ -25,8 +23,6 @@ from kilocam.llm.question import Question
 CONNECT_S = 10.0
 MOST_BYTES = 256 * 1024
 """Of an answer: a few sentences and what surrounds them are some KB."""
-MOST_WAIT_US = 3_600_000_000
-"""However long an endpoint asks to be left alone."""
 
 
 class LanguageModel:
@@ -103,7 +99,7 @@ class LanguageModel:
         return bytes(body)
 
     def _refusal(self, status: int, headers: Mapping[str, str]) -> LlmError:
-        wait_us = _wait_us(headers.get("retry-after", ""), self._clock.wall_us())
+        wait_us = parse_retry_after(headers.get("retry-after", ""), self._clock.wall_us())
         if status in (429, 503):
             return self._error(Trouble.BUSY, f"is too busy (status {status})", wait_us)
         if status >= 500:
@@ -143,15 +139,3 @@ def _message(model: str, question: Question) -> dict[str, object]:
             },
         ],
     }
-
-
-def _wait_us(text: str, now_us: int) -> int:
-    """Of `Retry-After` (RFC 9110 section 10.2.3): seconds or a date; 0 for anything else."""
-    if text.isascii() and text.isdigit() and len(text) < 10:
-        return min(int(text) * 1_000_000, MOST_WAIT_US)
-    try:
-        date = parsedate_to_datetime(text)
-        until_us = int((date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() * 1e6)
-    except (ValueError, OverflowError):
-        return 0
-    return max(0, min(until_us - now_us, MOST_WAIT_US))

@@ -14,7 +14,7 @@ from kilocam.cli.installation import RECORDER, Installation
 from kilocam.cli.supervise_spec import ChildSpec, RoleChild
 from kilocam.cli.up import ROLES, Up, check_cameras, free_address, listen_address
 from kilocam.core import ConfigError
-from kilocam.core.settings import CameraSettings, Settings
+from kilocam.core.settings import CameraSettings, Settings, StreamSettings
 from kilocam.fleet import Seal
 
 
@@ -121,6 +121,21 @@ def test_recorders_start_before_everything_else(tmp_path: Path) -> None:
     assert boot(tmp_path) == [
         ["recorder-0"], ["nats", "postgres"], ["control-0"], ["analyst-0"], ["api-0"],
     ]  # fmt: skip
+
+
+def test_streams_have_a_process_only_where_one_is_configured(tmp_path: Path) -> None:
+    data = DataDir(tmp_path)
+    data.open()
+    stream = StreamSettings(name="files", kind="parquet", path="/files")
+    up = Up(
+        Installation(data, Settings(stream=[stream])),
+        ("127.0.0.1", 0),
+        ["control", "streams"],
+        print,
+    )
+    assert [c.name for stage in up._stages() for c in stage][-1] == "streams-0"
+    alone = Up(Installation(data, Settings(stream=[stream])), ("127.0.0.1", 0), ["control"], print)
+    assert "streams-0" not in [c.name for stage in alone._stages() for c in stage]
 
 
 def test_the_demos_cameras_play_before_anybody_connects(tmp_path: Path) -> None:

@@ -73,6 +73,23 @@ def test_the_environment_wins_over_the_file(
         ('[llm]\nbase_url = "https://h/v1"\n', "llm: base_url is set and model is not"),
         ('[llm]\napi_key = "s3cret\\n"\n', "llm.api_key: it holds spaces or signs that no"),
         ("[llm]\ndescriptions_per_day = -1\n", "llm.descriptions_per_day: input should be"),
+        ('[[stream]]\nname = "out"\n', "stream.0.kind is missing; add it to [[stream]] number 1"),
+        ('[[stream]]\nname = "Out"\nkind = "mqtt"\n', "stream id 'Out' is not valid"),
+        ('[[stream]]\nname = "out"\nkind = "fax"\n', "stream.0.kind: input should be 'kafka'"),
+        ('[[stream]]\nname = "out"\nkind = "mqtt"\n', "url is missing; a stream of kind 'mqtt'"),
+        (
+            '[[stream]]\nname = "out"\nkind = "mqtt"\nurl = "mqtt://h"\nsecret = "s3cret"\n',
+            "user and secret belong together",
+        ),
+        (
+            '[[stream]]\nname = "out"\nkind = "parquet"\npath = "/p"\nsecret = "s3cret"\n',
+            "secret does not belong to kind 'parquet'; leave it out",
+        ),
+        ('[[stream]]\nname = "out"\nkind = "webhook"\nurl = "https://h"\n', "secret is missing"),
+        (
+            2 * '[[stream]]\nname = "out"\nkind = "mqtt"\nurl = "mqtt://h"\n',
+            "stream 'out' stands there twice",
+        ),
     ],
 )
 def test_a_wrong_setting_gets_one_line_that_names_it(tmp_path: Path, text: str, line: str) -> None:
@@ -104,6 +121,19 @@ def test_a_key_reaches_children_and_shows_nowhere(tmp_path: Path) -> None:
     settings = load_settings(write(tmp_path, text))
     assert Settings.model_validate_json(settings.model_dump_json()).llm.api_key == "sk-s3cret"
     assert "s3cret" not in f"{settings!r} {settings}"
+
+
+def test_a_streams_secret_reaches_children_and_shows_nowhere(tmp_path: Path) -> None:
+    text = (
+        '[[stream]]\nname = "ha"\nkind = "mqtt"\nurl = "mqtts://h"\nuser = "u"\n'
+        'secret = "s3cret"\nclasses = ["person"]\n'
+        '[[stream]]\nname = "files"\nkind = "parquet"\npath = "/p"\nevery = "10m"\n'
+    )
+    settings = load_settings(write(tmp_path, text))
+    assert Settings.model_validate_json(settings.model_dump_json()) == settings
+    assert settings.stream[0].secret == "s3cret"
+    assert "s3cret" not in f"{settings!r} {settings}"
+    assert [stream.begins for stream in settings.stream] == ["now", "all"]
 
 
 def test_descriptions_are_off_until_an_endpoint_is_named(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from kilocam.core import (
     format_duration,
     format_time,
     parse_duration,
+    parse_retry_after,
     parse_size,
     parse_time,
 )
@@ -62,3 +63,18 @@ def test_ids_are_checked_and_partitions_are_stable() -> None:
             check_id("camera", bad)
     assert CameraKey("default", "gate").partition == CameraKey("default", "gate").partition
     assert {CameraKey("t", f"c{n}").partition for n in range(2000)} == set(range(64))
+
+
+@pytest.mark.parametrize(
+    ("text", "wait_us"),
+    [
+        ("7", 7_000_000),
+        ("Thu, 01 Jan 1970 00:01:00 GMT", 60_000_000),
+        ("Thu, 01 Jan 1970 00:00:00 GMT", 0),
+        ("999999", 3_600_000_000),
+        ("soon", 0),
+        ("", 0),
+    ],
+)
+def test_how_long_a_server_asks_to_be_left_alone(text: str, wait_us: int) -> None:
+    assert parse_retry_after(text, 0) == wait_us

@@ -9,6 +9,7 @@ from kilocam.cli.installation import Installation
 from kilocam.cli.up import ROLES, Up, check_cameras, free_address, listen_address
 from kilocam.core import ConfigError
 from kilocam.core.settings import load_settings
+from kilocam.streams import check_streams
 
 
 def parse_roles(text: str) -> tuple[str, ...]:
@@ -32,5 +33,6 @@ def up(*, config: Path | None, data: Path, http: str | None, roles: str) -> None
     chosen = parse_roles(roles)
     settings = load_settings(config)
     check_cameras(settings)
+    check_streams(settings.stream)
     address = free_address(*listen_address(http or settings.http.listen))
     Up(Installation(DataDir(data), settings), address, chosen, click.echo).run()

@@ -22,6 +22,7 @@ from kilocam.api.operations.likeness import LikenessOperations
 from kilocam.api.operations.links import LinkOperations
 from kilocam.api.operations.models import ModelOperations
 from kilocam.api.operations.rules import RuleOperations
+from kilocam.api.operations.streams import StreamOperations
 from kilocam.api.operations.tokens import TokenOperations
 from kilocam.api.problems import Translator
 from kilocam.api.requests import spare_terminals
@@ -38,6 +39,7 @@ from kilocam.insight import Bell, Feed, Insight, Likeness, Meaning, RuleHits
 from kilocam.playback import CapabilityKeys, Playback
 from kilocam.ranges import RangesClient, SocketLiveView
 from kilocam.record import Archive
+from kilocam.streams import Ledger
 from kilocam.web import page_directory
 
 
@@ -122,6 +124,7 @@ async def main(child: Child) -> None:
         LikenessOperations(likeness, cameras, models.likeness_problem).enter(catalogue)
         AnalysisOperations(insight, cameras).enter(catalogue)
         RuleOperations(fleet, RuleHits(database, rules_of), cameras).enter(catalogue)
+        StreamOperations(Ledger(database)).enter(catalogue)
         app = make_app(
             Gateway(
                 catalogue=catalogue,
