@@ -4,7 +4,7 @@ An operation says what it takes, what it gives and who may call it. Faces turn t
 call and the answer back, with equal limits and errors; no face has logic of its own.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -87,6 +87,8 @@ class Operation(Generic[In, Out]):
         status: HTTP status of success.
         media_type: Of a `Binary` answer.
         in_system: Whether it works in the tenant of the installation's own people too.
+        told: The same, step by step: names of what happens with their JSON, the answer last. Of
+            operations that take long; a client that goes away ends them.
     """
 
     name: str
@@ -100,6 +102,7 @@ class Operation(Generic[In, Out]):
     status: int = 200
     media_type: str = "application/json"
     in_system: bool = False
+    told: Callable[[Caller, In], AsyncGenerator[tuple[str, str], None]] | None = None
 
 
 class Catalogue:
