@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import pytest_asyncio
+from click.testing import CliRunner
 from tests.fakes.asked_house import NOW, AskedHouse, asked_house, store_two_minutes
 from tests.fakes.clock import FakeClock
 from tests.fakes.postgres import PostgresServer
@@ -17,6 +18,7 @@ from tests.integration.insight.made import T0, S
 from tests.integration.insight.test_hits import LINE
 
 from kilocam.api.operations.ask import MOST_OF_ONE, TOOLS
+from kilocam.cli.commands.ask import ask
 from kilocam.core import format_time, parse_time
 from kilocam.fleet import Role
 from kilocam.insight.ask import Asking, Reply, Tell, Tools
@@ -211,6 +213,24 @@ async def test_what_is_no_question_is_a_problem(
             answer = await client.post("/v1/ask", json=body, headers={"Accept": accept})
             assert answer.status_code == status
             assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_the_command_shows_the_answer_its_footage_and_its_coverage(house: AskedHouse) -> None:
+    token = await house.fleet.tokens.create("default", Role.VIEWER, actor="test")
+    async with served(house.app) as url:
+
+        def run(*more: str) -> str:
+            given = [f"was there a dog {MINUTES}?", f"--server={url}", f"--token={token.secret}"]
+            return CliRunner().invoke(ask, [*given, *more], catch_exceptions=False).output
+
+        shown = await asyncio.to_thread(run)
+        told = json.loads(await asyncio.to_thread(run, "--json"))
+        steps = await asyncio.to_thread(run, "--steps")
+    [cited] = told["citations"]
+    assert shown.splitlines()[0] == told["answer"]
+    assert f"{url}{cited['clip_url']}" in shown.splitlines()[1]
+    assert shown.splitlines()[2] == f"coverage: {told['coverage']}"
+    assert "list_events      1 found" in steps
 
 
 async def test_strangers_are_not_answered(house: AskedHouse) -> None:

@@ -3,8 +3,8 @@
 import asyncio
 import json
 from collections import Counter
-from collections.abc import AsyncGenerator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -14,9 +14,8 @@ from kilocam.api.bound import BoundTools
 from kilocam.api.catalogue import Caller, Catalogue, Model, Operation
 from kilocam.api.limits import RateLimit
 from kilocam.api.problems import Problem, Translator
-from kilocam.core import KilocamError
 from kilocam.fleet import Role
-from kilocam.insight.ask import Asking, Reply, Step, ToolRefused
+from kilocam.insight.ask import Asking, Reply, Step, Tell, ToolRefused
 
 TOOLS = frozenset({
     "list_cameras", "list_events", "get_event", "search", "list_similar_events", "get_footage",
@@ -129,14 +128,13 @@ class AskOperations:
                     steps.append(step)
                     yield "step", _step(step).model_dump_json()
                 yield "answer", _out(task.result(), steps).model_dump_json()
-            except KilocamError as error:
+            except Exception as error:  # noqa: BLE001 - it has begun: what failed is its last event
                 yield "problem", json.dumps(self._translator.problem(error).body())
             finally:
                 task.cancel()
-                with suppress(asyncio.CancelledError, KilocamError):
-                    await task
+                await asyncio.wait({task})
 
-    async def _reply(self, caller: Caller, given: AskIn, tell: Any) -> Reply:
+    async def _reply(self, caller: Caller, given: AskIn, tell: Tell) -> Reply:
         tools = BoundTools(self._catalogue, TOOLS, caller, self._translator, self._limit)
         try:
             return await self._asking.ask(given.question, tools, tell)
@@ -144,7 +142,7 @@ class AskOperations:
             raise Problem(error.status, error.kind, str(error)) from error
 
     @contextmanager
-    def _turn(self, caller: Caller) -> Any:
+    def _turn(self, caller: Caller) -> Iterator[None]:
         """Raise 429 where the caller, 503 where all ask as much as may be at once."""
         who = f"{caller.principal.tenant} {caller.actor}"
         if self._now[who] >= MOST_OF_ONE:

@@ -74,7 +74,8 @@ def things(plan: Plan, many: int = 2) -> str:
 def _what(found: Found, many: int) -> str:
     """`2 person events at gate between … and …`."""
     rule = f" in zone {found.rule}" if found.rule else ""
-    return f"{many} {things(found.plan, many)}{_holding(found.plan)}{rule} {found.where} {found.when}"  # fmt: skip  # noqa: E501
+    what = f"{things(found.plan, many)}{_holding(found.plan)}{rule}"
+    return f"{many} {what} {found.where} {found.when}"
 
 
 def _one(found: Found) -> str:
@@ -149,7 +150,10 @@ def _any(found: Found) -> tuple[str, list[Seen]]:
             many = sum(each.label in expand(kind) for each in found.events)
             parts.append(f"{kind}: {counted(many, 'event') if many else 'none was found'}")
         lacks = "" if found.whole else f" Not all was seen: {found.lacks}."
-        text = f"{'; '.join(parts)} {found.where} {found.when}. Whether they were there together was not looked at.{lacks}"  # fmt: skip  # noqa: E501
+        text = (
+            f"{'; '.join(parts)} {found.where} {found.when}. Whether they were there together was "
+            f"not looked at.{lacks}"
+        )
         return text, list(found.events)
     return f"Yes: {_what(found, len(found.events))}, {_ends(found)}.", list(found.events)
 
@@ -272,7 +276,8 @@ def _find(found: Found) -> tuple[str, list[Seen]]:
     shown = found.events[:MOST_CITED]
     least = "" if found.every else "At least "
     newest = "" if len(shown) == len(found.events) else f" The newest {len(shown)}:"
-    return f"{least}{_what(found, len(found.events))}.{newest} {'; '.join(map(_seen, shown))}.", list(shown)  # fmt: skip  # noqa: E501
+    text = f"{least}{_what(found, len(found.events))}.{newest} {'; '.join(map(_seen, shown))}."
+    return text, list(shown)
 
 
 def _first(events: Sequence[Seen]) -> Seen:

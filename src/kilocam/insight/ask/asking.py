@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from kilocam.core import Clock, SystemClock
 from kilocam.insight.ask.agent import CALLS, Agent, Chat
+from kilocam.insight.ask.answers import MOST_CITED
 from kilocam.insight.ask.coverage import coverage_text, find_coverage
 from kilocam.insight.ask.draft import DraftKind, Expected, Unusable
 from kilocam.insight.ask.planner import DAY_US, Planner, refusal
@@ -23,7 +24,6 @@ LIMIT_S = 60.0
 """For all of it."""
 MODEL_S = 40.0
 """For a model's part."""
-MOST_CITED = 10
 _ALIKE = frozenset(
     {Intent.COUNT, Intent.ANY, Intent.FIRST, Intent.LAST, Intent.WHEN, Intent.HOW_LONG,
      Intent.WHICH_CAMERA, Intent.FIND, Intent.COLOUR, Intent.QUOTE, Intent.SUMMARY}

@@ -43,7 +43,9 @@ async def _camera(
     checked_us = max(from_us, to_us - _MOST_US)
     skipped = {reason: many for reason, many in windows.items() if reason != "looked"}
     found: Mapping[str, Any] | None = None
-    problem = "" if checked_us == from_us else f"only the last days, from {clock(checked_us)} on, were checked"  # fmt: skip  # noqa: E501 - a sentence
+    problem = ""
+    if checked_us > from_us:
+        problem = f"only the last days, from {clock(checked_us)} on, were checked"
     try:
         found = await tools.call(
             "get_footage",

@@ -26,7 +26,6 @@ from kilocam.insight.ask.wording import clock, counted, listed
 from kilocam.insight.errors import Invalid
 
 DAY_US = 86_400_000_000
-_KNOWN_US = 31 * DAY_US
 _NOT_ASKED = "Nothing was looked at."
 _ALIKE = 0.6
 """Of a word that was misread by a letter or two."""
@@ -51,7 +50,7 @@ class Planner:
         self._now_us = now_us
         self._listed: list[Mapping[str, Any]] = []
         self.names: list[str] = []
-        """Cameras that there are, or of which something was looked at lately."""
+        """Cameras that there are."""
         self.found: tuple[Seen, ...] | None = None
         """All events that fit the plan, newest first; None: it was not about events."""
 
@@ -63,11 +62,7 @@ class Planner:
             Invalid: its time cannot be read.
         """
         self._listed = await self._tools.cameras()
-        since = {"from": format_time(self._now_us - _KNOWN_US)}
-        offered = await self._tools.call("show_analysis", since)
-        self.names = sorted(
-            {each["id"] for each in self._listed} | {c["camera"] for c in offered["cameras"]}
-        )
+        self.names = sorted(each["id"] for each in self._listed)
         plan = read_question(question, cameras=self.names, now_us=self._now_us)
         self._tell(Step(did="read", given=_shown(plan), came=f"wanted: {plan.intent}"))
         return plan
@@ -286,7 +281,9 @@ class Planner:
         states = [_state(each) for each in shown[:20]]
         many = "No camera" if not shown else counted(len(shown), "camera")
         rest = f"; {len(shown) - 20} more" if len(shown) > 20 else ""
-        answer = " ".join(filter(None, [many, what])) + (f": {'; '.join(states)}{rest}" if states else "")  # fmt: skip  # noqa: E501
+        answer = " ".join(filter(None, [many, what]))
+        if states:
+            answer += f": {'; '.join(states)}{rest}"
         return Reply(answer=f"{answer}.", coverage="What recorders say of the cameras now.")
 
     async def _one(self, plan: Plan) -> Reply:
@@ -301,12 +298,16 @@ class Planner:
                     for each, item in zip(cited, answer["items"], strict=True)
                     if not each.text
                 ]
-                text = f"Most alike, 1 is the same picture: {'; '.join(alike)}." if alike else "No other event's look is known."  # fmt: skip  # noqa: E501
+                text = "No other event's look is known."
+                if alike:
+                    text = f"Most alike, 1 is the same picture: {'; '.join(alike)}."
             else:
                 event = seen_of(await self._tools.call("get_event", {"id": plan.event}))
                 cited = [event]
                 said = f" {quoted(event.text)}" if event.text else ""
-                described = f" A model says of it: {quoted(event.description)}." if event.description else ""  # fmt: skip  # noqa: E501
+                described = ""
+                if event.description:
+                    described = f" A model says of it: {quoted(event.description)}."
                 text = (
                     f"{' '.join([*event.colours, event.label])}{said} at {event.camera}, from "
                     f"{clock(event.start)} to {clock(event.end)} UTC.{described}"
@@ -402,7 +403,8 @@ def _no_rule(rules: Sequence[Mapping[str, Any]]) -> str:
 def _state(camera: Mapping[str, Any]) -> str:
     status = camera["status"]
     since = f" since {clock(status['since'])} UTC" if status["since"] else ""
-    reason = f", {quoted(status['reason'])}" if status["reason"] and status["state"] != "recording" else ""  # fmt: skip  # noqa: E501
+    down = status["reason"] and status["state"] != "recording"
+    reason = f", {quoted(status['reason'])}" if down else ""
     return f"{camera['id']} {status['state']}{since}{reason}"
 
 

@@ -175,6 +175,10 @@ _MOTION = _words("""
     driving ride rode riding run ran running move moved moving cycle cycled cycling travel
     travelled arrive arrived arriving
 """)
+_MOST_WORDS = 16
+"""A search drops what is beyond."""
+_FOREIGN = re.compile(r"[^\W\d_a-z]")
+"""Letters that no word of a search has."""
 _LETTERING = re.compile(r"\b(?:signs?|plates?|lettering|written)\b")
 _RULE = re.compile(
     r"\b(?:zones?|lines?|rules?|cross\w*|enter\w*|exit\w*|left|leav\w*|inside|outside|loiter\w*)\b"
@@ -196,6 +200,10 @@ def read_question(text: str, *, cameras: Sequence[str], now_us: int) -> Plan:
     asked = _QUOTED.sub(" ", asked)
     asked = _numbered(asked, cameras)
     query = parse_query(asked, cameras=_meant(asked, cameras), now_us=now_us)
+    if len(query.words) >= _MOST_WORDS:
+        raise NotUnderstood(f"that is more than I read at once: ask in fewer words. {CAN}")
+    if _FOREIGN.search(asked):
+        raise NotUnderstood(f"I read English; put other words in quotation marks. {CAN}")
     for pattern, why in _STRANGE:
         if re.search(pattern, _without(asked, query.cameras)):
             raise NotUnderstood(f"{why}. {CAN}")
