@@ -10,13 +10,14 @@ from urllib.parse import urlsplit
 import pytest
 import pytest_asyncio
 from click.testing import CliRunner
-from tests.fakes.asked_house import NOW, AskedHouse, asked_house, store_two_minutes
+from tests.fakes.asked_house import NOW, YARD, AskedHouse, asked_house, store_two_minutes
 from tests.fakes.clock import FakeClock
 from tests.fakes.postgres import PostgresServer
 from tests.integration.api.test_events import served
-from tests.integration.insight.made import T0, S
+from tests.integration.insight.made import T0, S, skipped
 from tests.integration.insight.test_hits import LINE
 
+from kilocam.analyse import SkipReason
 from kilocam.api.operations.ask import MOST_OF_ONE, TOOLS
 from kilocam.cli.commands.ask import ask
 from kilocam.core import format_time, parse_time
@@ -163,6 +164,13 @@ async def test_a_camera_with_nothing_missing_makes_a_no_that_is_not_qualified(
     assert "not proven" not in answer["answer"]
     counted = await house.ask(f"how many dogs were in the yard {MINUTES}?")
     assert counted["answer"].startswith("1 dog event at yard")
+
+
+async def test_a_window_that_was_not_looked_at_makes_a_no_unproven(house: AskedHouse) -> None:
+    await house.windows.skip([skipped(3, SkipReason.OVERLOAD, key=YARD)])
+    answer = await house.ask(f"was there a bus in the yard {MINUTES}?")
+    missing = "but 1 window of yard was not looked at, so this is not proven"
+    assert missing in answer["answer"]
 
 
 async def test_a_rule_counts_who_crossed(house: AskedHouse) -> None:
