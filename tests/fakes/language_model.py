@@ -49,6 +49,14 @@ def says(text: object) -> Act:
     return answers(json.dumps({"choices": [{"index": 0, "message": message}]}).encode())
 
 
+def calls(name: str, arguments: object) -> Act:
+    """A chat completion that calls a tool; arguments that are text are sent as they stand."""
+    text = arguments if isinstance(arguments, str) else json.dumps(arguments)
+    call = {"id": "call-1", "type": "function", "function": {"name": name, "arguments": text}}
+    message = {"role": "assistant", "content": None, "tool_calls": [call]}
+    return answers(json.dumps({"choices": [{"index": 0, "message": message}]}).encode())
+
+
 async def hangs_up(writer: asyncio.StreamWriter) -> None:
     """Nothing but the end."""
 

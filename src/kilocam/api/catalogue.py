@@ -4,7 +4,14 @@ An operation says what it takes, what it gives and who may call it. Faces turn t
 call and the answer back, with equal limits and errors; no face has logic of its own.
 """
 
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterator,
+)
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -95,6 +102,8 @@ class Operation(Generic[In, Out]):
         media_type: Of a `Binary` answer.
         in_system: Whether it works in the tenant of the installation's own people too.
         tool: Whether language models are offered it (MCP); only for what changes nothing.
+        told: The same, step by step: names of what happens with their JSON, the answer last. Of
+            operations that take long; a client that goes away ends them.
     """
 
     name: str
@@ -109,6 +118,7 @@ class Operation(Generic[In, Out]):
     media_type: str = "application/json"
     in_system: bool = False
     tool: bool = False
+    told: Callable[[Caller, In], AsyncGenerator[tuple[str, str], None]] | None = None
 
 
 class Catalogue:

@@ -15,9 +15,12 @@ from typing_extensions import override
 
 from kilocam.api.catalogue import Binary, Caller, Catalogue, Operation, release
 from kilocam.api.texts import check_texts
+from kilocam.api.told import EVENT_STREAM, ClientGone, stream, wants_stream, while_there
 
 Authenticate = Callable[[Request], Awaitable[Caller]]
 _Op = Operation[BaseModel, object]
+_GONE = 499
+"""For the log alone: the client went before the answer was there."""
 
 
 def mount(app: FastAPI, catalogue: Catalogue, authenticate: Authenticate) -> None:
@@ -33,8 +36,17 @@ def mount(app: FastAPI, catalogue: Catalogue, authenticate: Authenticate) -> Non
             status_code=operation.status,
             response_model=None if binary or operation.status == 204 else operation.gives,
             response_class=Response,
-            responses={operation.status: {"content": {operation.media_type: {}}}} if binary else {},
+            responses=_other_content(operation),
         )
+
+
+def _other_content(operation: _Op) -> dict[int | str, dict[str, Any]]:
+    """What an answer may be besides JSON."""
+    if operation.gives is Binary:
+        return {operation.status: {"content": {operation.media_type: {}}}}
+    if operation.told is not None:
+        return {operation.status: {"content": {EVENT_STREAM: {}}}}
+    return {}
 
 
 def _endpoint(operation: _Op, authenticate: Authenticate) -> Callable[..., Awaitable[Any]]:
@@ -58,19 +70,33 @@ def _endpoint(operation: _Op, authenticate: Authenticate) -> Callable[..., Await
         inspect.Parameter.KEYWORD_ONLY,
         annotation=Annotated[Caller, Depends(authenticate)],
     )
+    asked = inspect.Parameter("request", inspect.Parameter.KEYWORD_ONLY, annotation=Request)
 
     async def endpoint(**given: Any) -> Any:
         who: Caller = given.pop("caller")
+        request: Request = given.pop("request")
         who.need(operation.needs, operation.name, in_system=operation.in_system)
         sent = given.pop("body", None)
         values = {**given, **({n: getattr(sent, n) for n in others} if sent is not None else {})}
         check_texts({fields[name].alias or name: value for name, value in values.items()})
         taken = operation.takes.model_construct(_fields_set=_set(sent, given), **values)
-        return await _answer(operation, await operation.call(who, taken))
+        if operation.told is None:
+            return await _answer(operation, await operation.call(who, taken))
+        try:
+            if wants_stream(request):
+                return await stream(request, operation.told(who, taken))
+            result = await while_there(request, _call(operation, who, taken))
+        except ClientGone:
+            return Response(status_code=_GONE)
+        return await _answer(operation, result)
 
-    endpoint.__signature__ = inspect.Signature([*parameters, caller])  # type: ignore[attr-defined]  # read by FastAPI
+    endpoint.__signature__ = inspect.Signature([*parameters, caller, asked])  # type: ignore[attr-defined]  # read by FastAPI
     endpoint.__name__ = operation.name
     return endpoint
+
+
+async def _call(operation: _Op, who: Caller, taken: BaseModel) -> object:
+    return await operation.call(who, taken)
 
 
 def _set(sent: BaseModel | None, given: dict[str, Any]) -> set[str]:

@@ -71,6 +71,7 @@ class Client:
         *,
         query: Mapping[str, object] | None = None,
         body: Mapping[str, object] | None = None,
+        wait_s: float = _TIMEOUT_S,
     ) -> Any:
         """The JSON answer; None when there is none.
 
@@ -86,7 +87,7 @@ class Client:
             headers={"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"},
         )
         try:
-            with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as answer:  # noqa: S310
+            with urllib.request.urlopen(request, timeout=wait_s) as answer:  # noqa: S310
                 text = answer.read()
         except urllib.error.HTTPError as error:
             raise ServerError(_detail(error)) from None

@@ -63,6 +63,7 @@ def examine(installation: Installation) -> Iterator[Finding]:
         models_directory(), analysis.detector, analysis.canary, analysis.likeness
     )
     yield examine_llm(installation.settings.llm)
+    yield examine_answers(installation.settings.llm)
     yield _program("ffmpeg", "only `kilocam bench record` needs it", "apt-get install ffmpeg")
 
 
@@ -245,6 +246,15 @@ def examine_llm(settings: LlmSettings) -> Finding:
         text=f"{text}, unencrypted" if endpoint.exposed else text,
         mend="use https: pictures and llm.api_key can be read on the way",
     )
+
+
+def examine_answers(settings: LlmSettings) -> Finding:
+    """Who answers questions."""
+    text = "by the built-in planner"
+    if settings.answers:
+        most = f"at most {settings.tokens_per_question} tokens each"
+        text = f"by {endpoint_of(settings).shown}, {most}, held against the built-in planner"
+    return Finding(name="answers", ok=True, text=text)
 
 
 def _program(name: str, why: str, mend: str) -> Finding:

@@ -10,6 +10,7 @@ from kilocam import __version__
 from kilocam.core import ConfigError, KilocamError
 
 COMMANDS = {
+    "ask": "kilocam.cli.commands.ask",
     "bench": "kilocam.cli.commands.bench",
     "camera": "kilocam.cli.commands.camera",
     "demo": "kilocam.cli.commands.demo",

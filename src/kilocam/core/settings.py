@@ -163,13 +163,15 @@ _BAD_BASE_URL = "write it as https://host/v1, up to and without /chat/completion
 
 
 class LlmSettings(_Section):
-    """A language model that looks at pictures; an empty `base_url` means none."""
+    """A language model that describes pictures and answers questions; empty `base_url`: none."""
 
     base_url: Annotated[str, BeforeValidator(_base_url)] = ""
     model: Annotated[str, BeforeValidator(_name_of_model)] = ""
     api_key: Annotated[str, BeforeValidator(_key), Field(repr=False)] = ""
     descriptions_per_day: Annotated[int, Field(ge=0, le=1_000_000)] = 500
     """What a tenant may have described on a UTC day; 0: nothing."""
+    tokens_per_question: Annotated[int, Field(ge=0, le=1_000_000)] = 30_000
+    """What one question to `ask` may come to, both ways; 0: the model is asked none."""
 
     @model_validator(mode="after")
     def _names_a_model(self) -> Self:
@@ -183,6 +185,11 @@ class LlmSettings(_Section):
     def describes(self) -> bool:
         """Whether new events are described."""
         return bool(self.base_url) and self.descriptions_per_day > 0
+
+    @property
+    def answers(self) -> bool:
+        """Whether questions are put to it."""
+        return bool(self.base_url) and self.tokens_per_question > 0
 
 
 class SecuritySettings(_Section):

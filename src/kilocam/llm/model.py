@@ -1,8 +1,9 @@
-"""One question, one answer: `POST BASE_URL/chat/completions` as OpenAI's API has it.
+"""One request, one answer: `POST BASE_URL/chat/completions` as OpenAI's API has it.
 
-Works with whatever speaks it (OpenAI, llama.cpp, vLLM, Ollama and others): one system and one user
-message, the picture as a data URL, `max_tokens`, no streaming, no tools. A question is sent once;
-redirects are not followed, so the key goes to no other host.
+Works with whatever speaks it (OpenAI, llama.cpp, vLLM, Ollama and others): about a picture one
+system and one user message, the picture as a data URL; in a conversation the messages so far and
+the tools that may be called. `max_tokens`, no streaming. A request is sent once; redirects are not
+followed, so the key goes to no other host.
 """
 
 import asyncio
@@ -11,11 +12,12 @@ import json
 import logging
 import ssl
 from collections.abc import Mapping
-from typing import Self
+from typing import Any, Self
 
 import httpx2
 
 from kilocam.core import Clock, SystemClock, parse_retry_after
+from kilocam.llm.conversation import Conversation, Turn, read_turn, request_of
 from kilocam.llm.endpoint import Endpoint
 from kilocam.llm.errors import LlmError, Trouble
 from kilocam.llm.question import Question
@@ -68,9 +70,34 @@ class LanguageModel:
         Raises:
             LlmError: nothing came that can be used.
         """
+        message = self._message(await self._post(_asking(self.endpoint.model, question)))
+        content = message.get("content")
+        if content is not None and not isinstance(content, str):
+            raise self._error(Trouble.MALFORMED, "answered something else than text")
+        if not content or not content.strip():
+            raise self._error(Trouble.EMPTY, "answered nothing")
+        return content
+
+    async def go_on(self, conversation: Conversation) -> Turn:
+        """What the model says next: words, calls of tools, or both.
+
+        Raises:
+            LlmError: nothing came that can be used.
+        """
+        body = await self._post(request_of(self.endpoint.model, conversation))
+        try:
+            turn = read_turn(self._message(body), len(body))
+        except (LookupError, TypeError, ValueError):
+            text = "called a tool in a way that is none"
+            raise self._error(Trouble.MALFORMED, text) from None
+        if not turn.text.strip() and not turn.calls:
+            raise self._error(Trouble.EMPTY, "answered nothing")
+        return turn
+
+    async def _post(self, request: Mapping[str, object]) -> bytes:
         try:
             async with asyncio.timeout(self._limit_s):
-                body = await self._exchange(question)
+                return await self._exchange(request)
         except (TimeoutError, httpx2.TimeoutException) as error:
             if isinstance(error, httpx2.ConnectTimeout):
                 raise self._error(Trouble.UNREACHABLE, "does not answer") from None
@@ -81,13 +108,11 @@ class LanguageModel:
         except httpx2.HTTPError as error:
             text = f"broke off ({type(error).__name__})"
             raise self._error(Trouble.CUT_OFF, text) from None
-        return self._content(body)
 
-    async def _exchange(self, question: Question) -> bytes:
+    async def _exchange(self, request: Mapping[str, object]) -> bytes:
         assert self._client is not None
         url = f"{self.endpoint.base_url.rstrip('/')}/chat/completions"
-        message = _message(self.endpoint.model, question)
-        async with self._client.stream("POST", url, json=message) as answer:
+        async with self._client.stream("POST", url, json=request) as answer:
             if answer.status_code != 200:
                 raise self._refusal(answer.status_code, answer.headers)
             body = bytearray()
@@ -107,23 +132,22 @@ class LanguageModel:
         text = f"refused (status {status}); check llm.base_url, llm.model and llm.api_key"
         return self._error(Trouble.REFUSED, text, wait_us)
 
-    def _content(self, body: bytes) -> str:
+    def _message(self, body: bytes) -> dict[str, Any]:
+        """The message of a completion; `Any`: JSON of a stranger."""
         try:
-            content = json.loads(body)["choices"][0]["message"]["content"]
+            message = json.loads(body)["choices"][0]["message"]
         except (ValueError, RecursionError, LookupError, TypeError):
+            message = None
+        if not isinstance(message, dict) or not {"content", "tool_calls"} & set(message):
             text = "answered something else than chat completions do; check llm.base_url"
-            raise self._error(Trouble.MALFORMED, text) from None
-        if content is not None and not isinstance(content, str):
-            raise self._error(Trouble.MALFORMED, "answered something else than text")
-        if not content or not content.strip():
-            raise self._error(Trouble.EMPTY, "answered nothing")
-        return content
+            raise self._error(Trouble.MALFORMED, text)
+        return message
 
     def _error(self, trouble: Trouble, text: str, wait_us: int = 0) -> LlmError:
         return LlmError(f"{self.endpoint.shown} {text}", trouble, wait_us=wait_us)
 
 
-def _message(model: str, question: Question) -> dict[str, object]:
+def _asking(model: str, question: Question) -> dict[str, object]:
     picture = f"data:image/jpeg;base64,{base64.b64encode(question.jpeg).decode()}"
     return {
         "model": model,

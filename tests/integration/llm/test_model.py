@@ -1,7 +1,7 @@
 """One question to an endpoint that does as it likes."""
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 
 import pytest
 import pytest_asyncio
@@ -10,6 +10,7 @@ from tests.fakes.language_model import (
     Act,
     ModelServer,
     answers,
+    calls,
     hangs_up,
     keeps_silent,
     model_server,
@@ -18,6 +19,7 @@ from tests.fakes.language_model import (
 )
 
 from kilocam.llm import Endpoint, LlmError, Question, Trouble
+from kilocam.llm.conversation import Call, Conversation, Tool, Turn, said, told
 from kilocam.llm.model import LanguageModel
 
 pytestmark = pytest.mark.asyncio
@@ -151,3 +153,62 @@ async def test_a_key_does_not_show(server: ModelServer) -> None:
 )
 async def test_what_others_may_read_is_known(url: str, exposed: bool) -> None:
     assert Endpoint(base_url=url, model="m").exposed is exposed
+
+
+TOOL = Tool(name="look", summary="Looks.", schema={"type": "object", "properties": {}})
+
+
+async def go_on(server: ModelServer, *messages: Mapping[str, object]) -> Turn:
+    endpoint = Endpoint(base_url=server.base_url, model="m-1")
+    conversation = Conversation(messages=messages, tools=[TOOL], most_tokens=50)
+    async with LanguageModel(endpoint, limit_s=20) as model:
+        return await model.go_on(conversation)
+
+
+async def test_a_conversation_goes_on_with_calls_of_tools(server: ModelServer) -> None:
+    server.will(calls("look", {"at": 1}), says("Nothing."))
+    asked = {"role": "user", "content": "What is there?"}
+    turn = await go_on(server, asked)
+    assert turn.calls == (Call(id="call-1", name="look", arguments='{"at": 1}'),)
+    assert (turn.text, turn.tokens > 0) == ("", True)
+    last = await go_on(server, asked, said(turn), told(turn.calls[0], "{}"))
+    assert (last.text, last.calls) == ("Nothing.", ())
+    first, second = (each.body for each in server.asked)
+    assert first == {
+        "model": "m-1",
+        "max_tokens": 50,
+        "temperature": 0,
+        "messages": [asked],
+        "tools": [
+            {
+                "type": "function",
+                "function": {
+                    "name": "look", "description": "Looks.", "parameters": dict(TOOL.schema),
+                },
+            }
+        ],
+    }  # fmt: skip
+    assert second["messages"][1]["tool_calls"][0]["function"]["arguments"] == '{"at": 1}'
+    assert second["messages"][2] == {"role": "tool", "tool_call_id": "call-1", "content": "{}"}
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        '{"content": 7}', '{"tool_calls": 7}', '{"tool_calls": [7]}', '{"tool_calls": [{"id": 1}]}',
+        '{"tool_calls": [{"id": "a", "function": {"name": "look"}}]}', '[]', 'null', '{}',
+        '{"tool_calls": [{"id": "a", "function": {"name": "look", "arguments": {}}}]}',
+    ],
+)  # fmt: skip
+async def test_a_call_that_is_none_is_told_as_malformed(server: ModelServer, message: str) -> None:
+    server.will(answers(b'{"choices": [{"message": ' + message.encode() + b"}]}"))
+    with pytest.raises(LlmError) as told_:
+        await go_on(server)
+    assert told_.value.trouble is Trouble.MALFORMED
+
+
+async def test_a_turn_of_nothing_is_empty(server: ModelServer) -> None:
+    server.will(says(None))
+    with pytest.raises(LlmError) as told_:
+        await go_on(server)
+    assert told_.value.trouble is Trouble.EMPTY

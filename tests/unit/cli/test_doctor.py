@@ -10,6 +10,7 @@ from kilocam.analyse import Manifest
 from kilocam.cli.data import DataDir
 from kilocam.cli.doctor import (
     Finding,
+    examine_answers,
     examine_cameras,
     examine_llm,
     examine_models,
@@ -107,6 +108,16 @@ def test_who_describes_is_shown_and_what_others_may_read() -> None:
     assert not bare.ok
     assert bare.text == "by eye-1 at 10.0.0.7:8080, 500 a day for each tenant, unencrypted"
     assert key not in f"{safe} {bare}"
+
+
+def test_who_answers_questions_is_shown() -> None:
+    there = LlmSettings(base_url="https://models.example/v1", model="m-1")
+    assert examine_answers(LlmSettings()).text == "by the built-in planner"
+    assert examine_answers(there).text == (
+        "by m-1 at models.example, at most 30000 tokens each, held against the built-in planner"
+    )
+    silent = there.model_copy(update={"tokens_per_question": 0})
+    assert examine_answers(silent).text == "by the built-in planner"
 
 
 def test_a_manifest_that_cannot_be_read_is_a_finding(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from kilocam.api import Catalogue, Gateway, Health, KnownCameras, RateLimit, mak
 from kilocam.api.app import PROBLEMS
 from kilocam.api.identity import Identity
 from kilocam.api.operations.analysis import AnalysisOperations
+from kilocam.api.operations.ask import AskOperations
 from kilocam.api.operations.cameras import CameraOperations
 from kilocam.api.operations.events import EventOperations
 from kilocam.api.operations.footage import FootageOperations
@@ -32,6 +33,7 @@ from kilocam.cli.camera_figures import BoardReader
 from kilocam.cli.child import Child
 from kilocam.cli.installation import RECORDER, Installation
 from kilocam.cli.messages import SCHEMAS, bus_target
+from kilocam.cli.roles.asking import asking
 from kilocam.cli.roles.meaning import words
 from kilocam.database import Database
 from kilocam.fleet import Fleet, Keyring, Sessions, Spent, Use, rules_of
@@ -125,6 +127,8 @@ async def main(child: Child) -> None:
         AnalysisOperations(insight, cameras).enter(catalogue)
         RuleOperations(fleet, RuleHits(database, rules_of), cameras).enter(catalogue)
         StreamOperations(Ledger(database)).enter(catalogue)
+        asked = await stack.enter_async_context(asking(installation.settings.llm))
+        AskOperations(asked, catalogue, Translator(PROBLEMS), limit).enter(catalogue)
         app = make_app(
             Gateway(
                 catalogue=catalogue,
