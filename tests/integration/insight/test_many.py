@@ -79,6 +79,8 @@ async def test_what_began_days_ago_and_goes_on_is_found(
     assert len(answer.found) == found
     over = replace(now, from_us=T0 + 60 * S)
     assert (await house.insight.search("default", "person", over)).found == ()
+    listed = [(await house.insight.events("default", each)).items for each in (now, over)]
+    assert [len(events) for events in listed] == [1, 0]
 
 
 async def test_who_holds_a_word_comes_before_who_only_fits(house: House) -> None:

@@ -191,7 +191,7 @@ def _figures(fleet: Fleet, state: State, asked: _Asked, used: _Used) -> SearchFi
     return SearchFigures(
         events=state.events, vectors=state.vectors,
         cameras=sum(len(t.cameras) for t in fleet.members), tenants=len(fleet.members), days=DAYS,
-        ingest_events_per_s=round(state.events / state.load_s, 1),
+        ingest_events_per_s=round(state.kept / state.load_s, 1),
         ingest_last_day_events_per_s=round(state.last_day_events_per_s, 1),
         vector_ms=round(1000 * state.vectors_s / max(1, state.vectors), 3),
         close_days_s=round(state.close_s, 1), vector_indexes=state.vector_indexes,
@@ -207,8 +207,8 @@ def _figures(fleet: Fleet, state: State, asked: _Asked, used: _Used) -> SearchFi
         recall_at_10_least=min(asked.recalls.values()), recall_at_10_by_tenant=asked.recalls,
         postgres_rss_mb=round(used.rss_mb, 1), postgres_pss_mb=round(used.pss_mb, 1),
         disk_mb=round(used.disk_mb, 1),
-        tables_mb={n: round(rows / 1e6, 1) for n, (rows, _) in used.sizes.items() if rows > 1e6},
-        indexes_mb={n: round(of / 1e6, 1) for n, (_, of) in used.sizes.items() if of > 1e6},
+        tables_mb={n: round(rows / 1e6, 1) for n, (rows, _) in used.sizes.items() if rows > 1e5},
+        indexes_mb={n: round(of / 1e6, 1) for n, (_, of) in used.sizes.items() if of > 1e5},
     )  # fmt: skip
 
 
