@@ -31,7 +31,7 @@ from kilocam.database.translate import translated
 _log = logging.getLogger(__name__)
 _LOCK = 0x6B_63_62_73  # "kcbs"
 _LIMITS = Limits(statement_s=60.0)
-_EXTENSIONS = ("vector", "pg_trgm")
+_EXTENSIONS = ("vector", "pg_trgm", "btree_gin")
 
 
 async def bootstrap(url: str, secrets: DatabaseSecrets) -> None:

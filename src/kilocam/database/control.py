@@ -7,7 +7,7 @@ tenant; api and analysts have a `Database` and no way to reach this.
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-from kilocam.database.credentials import MIGRATE, DatabaseSecrets
+from kilocam.database.credentials import MIGRATE, DatabaseSecrets, display_url
 from kilocam.database.database import Login
 from kilocam.database.directory import (
     HOME,
@@ -22,7 +22,7 @@ from kilocam.database.directory import (
 from kilocam.database.errors import IsolationError
 from kilocam.database.migrations import Room, migrate
 from kilocam.database.outbox import Outbox
-from kilocam.database.pool import Limits
+from kilocam.database.pool import Limits, connect
 from kilocam.database.queries import load_queries
 from kilocam.database.transaction import Transaction
 
@@ -86,6 +86,31 @@ class ControlDatabase(Login):
         context = {"search_path": search_path(place)}
         async with self._shards.pool(place.shard).transaction(context) as transaction:
             yield transaction
+
+    @asynccontextmanager
+    async def session(self, place: Place, *, statement_s: float) -> AsyncIterator[Transaction]:
+        """Statements in `place` outside any transaction, each with so long a time.
+
+        For what tidies up beside those who write, and takes long: `create index concurrently`,
+        `vacuum`. A session's advisory locks end with it.
+
+        Raises:
+            DatabaseUnavailable: no connection can be made.
+        """
+        url = self._shards.url(place.shard)
+        connection = await connect(url, "kilocam-tidy", Limits(statement_s=statement_s))
+        try:
+            transaction = Transaction(connection, display_url(url), statement_s + 1)
+            await transaction.execute(self._sql["look_in"], search_path(place))
+            yield transaction
+        finally:
+            connection.terminate()
+
+    async def sizes(self, place: Place | None = None) -> dict[str, tuple[int, int]]:
+        """Bytes on disk of each table with all its days: of its rows, and of its indexes."""
+        async with self.everything(place) as transaction:
+            rows = await transaction.fetch(self._sql["sizes"], (place or Place()).schema)
+        return {row["name"]: (row["rows"], row["indexes"]) for row in rows}
 
     async def make_partition(self, place: Place, table: str, day: str) -> str:
         """Makes the partition of one UTC day (`2026-11-23`) if it is missing; gives its name."""

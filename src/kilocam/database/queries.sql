@@ -84,3 +84,16 @@ where (granted or relispartition) and (
     select from pg_policy p where p.polrelid = t.oid and p.polname = 'control'
       and p.polroles = array['kilocam_migrate'::regrole::oid]))
 order by 1;
+
+-- name: look_in
+-- Where a session looks for tables, for as long as it lasts.
+select set_config('search_path', $1, false);
+
+-- name: sizes
+-- Bytes on disk of the tables of a schema, days summed up: rows with what lies outside of them, and
+-- indexes.
+select coalesce(parent.relname, c.relname)::text as name,
+  sum(pg_table_size(c.oid))::bigint as rows, sum(pg_indexes_size(c.oid))::bigint as indexes
+from pg_class c join pg_namespace n on n.oid = c.relnamespace
+  left join pg_inherits i on i.inhrelid = c.oid left join pg_class parent on parent.oid = i.inhparent
+where c.relkind = 'r' and n.nspname = $1 group by 1 order by 1;

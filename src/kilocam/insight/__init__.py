@@ -8,6 +8,7 @@ Start reading at: `windows.py` and `told.py` (writing), then `insight.py` (readi
 """
 
 from kilocam.insight.audit import AUDIT, GATE, Missed, missed, stages
+from kilocam.insight.closing import Closer
 from kilocam.insight.contributions import TOPIC
 from kilocam.insight.days import (
     DAYS_AHEAD,
@@ -63,6 +64,7 @@ __all__ = [
     "Bell",
     "CameraCounts",
     "ChangeKind",
+    "Closer",
     "Cursor",
     "Encode",
     "Encoded",

@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from kilocam.core import Window
 from kilocam.database import Row, Transaction, load_queries
+from kilocam.insight.finding import plan_each_time
 from kilocam.insight.seams import ObjectSeen
 from kilocam.insight.values import ChangeKind, EventChange
 
@@ -52,15 +53,49 @@ async def add_contributions(
     if objects:
         rows = [(*at, sense, *_contribution(seen)) for seen in objects]
         await transaction.execute_many(_sql("put_contribution"), rows)
-    before = await transaction.fetch(_sql("drop_events"), window.tenant, touched)
-    described = [row for row in before if row["description"]]
-    kept = ([row[name] for row in described] for name in ("id", "description", "described_by"))
-    after = await transaction.fetch(_sql("fold_events"), window.tenant, touched, *kept)
-    left = {row["id"] for row in after}
-    if gone := [row for row in before if row["id"] not in left]:
-        await _withdraw(transaction, window.tenant, gone)
+    before, after = await _fold(transaction, window.tenant, touched)
     await tell_changes(transaction, window.camera, changes_between(window.tenant, before, after))
     return touched
+
+
+async def add_many(
+    transaction: Transaction, tenant: str, sense: Sense, added: Sequence[tuple[Window, ObjectSeen]]
+) -> None:
+    """What many windows of one tenant add by one sense, of which nothing is known by it yet.
+
+    An event is made again once, and told of once, however many of them add to it.
+    """
+    if not added:
+        return
+    await plan_each_time(transaction)
+    ids = sorted({seen.event_id for _, seen in added})
+    known = {row["id"] for row in await transaction.fetch(_sql("known"), tenant, ids)}
+    rows = [(window.camera, window.start_us, *_contribution(seen)) for window, seen in added]
+    columns = map(list, zip(*rows, strict=True))
+    await transaction.execute(_sql("put_contributions"), tenant, sense, *columns)
+    before, after = await _fold(transaction, tenant, sorted(known))
+    if new := [id_ for id_ in ids if id_ not in known]:
+        starts = [window.start_us for window, _ in added]
+        between = (min(starts), max(starts))
+        after += await transaction.fetch(_sql("fold_events"), tenant, new, [], [], [], *between)
+    if bodies := _bodies(changes_between(tenant, before, after)):
+        await transaction.execute(_sql("tell_of_cameras"), tenant, TOPIC, bodies)
+
+
+async def _fold(
+    transaction: Transaction, tenant: str, touched: Sequence[str]
+) -> tuple[list[Row], list[Row]]:
+    """Make events again from their contributions; gives them as they were and as they are."""
+    if not touched:
+        return [], []
+    before = await transaction.fetch(_sql("drop_events"), tenant, touched)
+    described = [row for row in before if row["description"]]
+    kept = ([row[name] for row in described] for name in ("id", "description", "described_by"))
+    after = await transaction.fetch(_sql("fold_events"), tenant, touched, *kept, None, None)
+    left = {row["id"] for row in after}
+    if gone := [row for row in before if row["id"] not in left]:
+        await _withdraw(transaction, tenant, gone)
+    return before, after
 
 
 async def _withdraw(transaction: Transaction, tenant: str, gone: Sequence[Row]) -> None:
@@ -77,10 +112,14 @@ async def tell_changes(
 ) -> None:
     """Put what happened to a camera's events into the outbox."""
     if changes:
-        # Not `asdict`, which copies each value deeply and takes a tenth of a window's writing.
-        names = [field.name for field in fields(EventChange)]
-        bodies = [{name: getattr(change, name) for name in names} for change in changes]
-        await transaction.execute(_sql("tell"), changes[0].tenant, f"{TOPIC}.{camera}", bodies)
+        tenant, topic = changes[0].tenant, f"{TOPIC}.{camera}"
+        await transaction.execute(_sql("tell"), tenant, topic, _bodies(changes))
+
+
+def _bodies(changes: Sequence[EventChange]) -> list[dict[str, object]]:
+    # Not `asdict`, which copies each value deeply and takes a tenth of a window's writing.
+    names = [field.name for field in fields(EventChange)]
+    return [{name: getattr(change, name) for name in names} for change in changes]
 
 
 def _contribution(seen: ObjectSeen) -> tuple[object, ...]:

@@ -1,5 +1,6 @@
 """Reading: events by time, camera, class and words; search; counts; what changed since."""
 
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -8,7 +9,8 @@ from uuid import UUID
 from kilocam.core import Clock, SystemClock
 from kilocam.database import Database, Row, Transaction, load_queries
 from kilocam.insight.errors import Invalid, NotFound, insight_errors
-from kilocam.insight.query import Query, expand, parse_query
+from kilocam.insight.finding import bounds_of, find, find_alike, plan_each_time, since
+from kilocam.insight.query import Query, parse_query
 from kilocam.insight.values import (
     LOOKED,
     Answer,
@@ -26,10 +28,11 @@ from kilocam.insight.values import (
 
 MOST = 500
 """Items of one page."""
-CANDIDATES = 2_000
-"""Newest events that fit, among which a search takes the best."""
 _KNOWN_US = 31 * 86_400_000_000
 """Cameras that were offered in this time are understood in a question's words."""
+_BELIEVED_US = 3_600_000_000
+"""All cameras of a tenant are looked for again after that."""
+_BELIEVED_MOST = 1_000
 
 
 class Insight:
@@ -43,6 +46,7 @@ class Insight:
         self._database = database
         self._clock = clock or SystemClock()
         self._trigrams: bool | None = None
+        self._cameras_of: OrderedDict[str, tuple[int, frozenset[str]]] = OrderedDict()
 
     async def events(
         self,
@@ -59,9 +63,10 @@ class Insight:
         """
         after = _parse_place(cursor) if cursor else (None, None)
         async with self._for(tenant) as transaction:
+            await plan_each_time(transaction)
             rows = await transaction.fetch(
                 _sql("events"), tenant, *bounds_of(wanted), wanted.text or None, *after,
-                list(wanted.zones) or None, check_limit(limit) + 1,
+                list(wanted.zones) or None, check_limit(limit) + 1, since(wanted),
             )  # fmt: skip
         events = tuple(read_event(row) for row in rows[:limit])
         return Page(items=events, next_cursor=_place(events[-1]) if len(rows) > limit else None)
@@ -106,7 +111,9 @@ class Insight:
                 query = replace(query, words=tuple(row["word"] for row in meant))
             narrowed = query.narrow(wanted)
             found = (
-                [] if narrowed is None else await self._find(transaction, tenant, query, narrowed)
+                []
+                if narrowed is None
+                else await self._find(transaction, tenant, query, narrowed, limit)
             )
         found.sort(key=lambda each: (-each.score, -each.event.start_us, each.event.id))
         best = tuple(found[:limit])
@@ -178,31 +185,34 @@ class Insight:
         return tuple(sorted(found, key=lambda each: each.changed)[:limit])
 
     async def _cameras(self, transaction: Transaction, tenant: str, now_us: int) -> tuple[str, ...]:
-        rows = await transaction.fetch(_sql("cameras"), tenant, now_us - _KNOWN_US)
-        return tuple(row["camera"] for row in rows)
+        """Those of the last month: all are looked for once an hour, new ones each time."""
+        await plan_each_time(transaction)
+        asked_us, known = self._cameras_of.get(tenant, (0, frozenset[str]()))
+        if not 0 <= now_us - asked_us < _BELIEVED_US:
+            asked_us, known = now_us, frozenset()
+        since_us = asked_us - (_BELIEVED_US if known else _KNOWN_US)
+        rows = await transaction.fetch(_sql("cameras"), tenant, since_us)
+        await transaction.execute(_sql("plan_once"))
+        known |= {row["camera"] for row in rows}
+        self._cameras_of[tenant] = (asked_us, known)
+        self._cameras_of.move_to_end(tenant)
+        if len(self._cameras_of) > _BELIEVED_MOST:
+            self._cameras_of.popitem(last=False)
+        return tuple(sorted(known))
 
     async def _find(
-        self, transaction: Transaction, tenant: str, query: Query, wanted: EventFilter
+        self,
+        transaction: Transaction,
+        tenant: str,
+        query: Query,
+        wanted: EventFilter,
+        limit: int,
     ) -> list[Found]:
-        bounds = bounds_of(wanted)
+        found = await find(transaction, tenant, query, wanted, limit)
         only_words = bool(query.words) and not query.restricts
-        rows = await transaction.fetch(
-            _sql("search"), tenant, *bounds, list(query.words), only_words, CANDIDATES
-        )
-        alike = not rows and only_words and await self._has_trigrams(transaction)
-        if alike:
-            rows = await transaction.fetch(
-                _sql("search_like"), tenant, *bounds, list(query.words), CANDIDATES
-            )
-        return [
-            Found(
-                event=(event := read_event(row)),
-                score=query.score(event, 1) / 2 if alike else query.score(event, len(matched)),
-                matched=matched,
-            )
-            for row in rows
-            for matched in (frozenset(row["matched"]),)
-        ]
+        if not found and only_words and await self._has_trigrams(transaction):
+            return await find_alike(transaction, tenant, query, wanted)
+        return found
 
     async def _has_trigrams(self, transaction: Transaction) -> bool:
         if self._trigrams is None:
@@ -214,14 +224,6 @@ class Insight:
         with insight_errors():
             async with self._database.for_tenant(tenant) as transaction:
                 yield transaction
-
-
-def bounds_of(
-    wanted: EventFilter,
-) -> tuple[list[str] | None, list[str] | None, int | None, int | None]:
-    """Cameras, labels, from and to as queries take them."""
-    labels = [label for word in wanted.labels for label in expand(word)]
-    return (list(wanted.cameras) or None, labels or None, wanted.from_us, wanted.to_us)
 
 
 def _counts(camera: str, rows: Sequence[Row], stages: Mapping[str, StageSum]) -> CameraCounts:

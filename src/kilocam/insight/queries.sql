@@ -86,6 +86,22 @@ insert into contribution (tenant, camera, start, sense, event, label, still, fir
   box, sights, colours, text)
 values ($1, $2, $3, $4, $5::text::uuid, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15);
 
+-- name: known
+-- Those of some events to which something was added already.
+select distinct event::text as id from contribution
+where tenant = $1 and event = any($2::text[]::uuid[]);
+
+-- name: put_contributions
+-- What many windows of one tenant add to events by one sense.
+insert into contribution (tenant, camera, start, sense, event, label, still, first, last, best, score,
+  box, sights, colours, text)
+select $1, camera, start, $2, event, label, still, first, last, best, score, box, sights, colours,
+  text
+from rows from (unnest($3::text[], $4::timestamptz[], $5::text[]::uuid[], $6::text[], $7::bool[],
+  $8::timestamptz[], $9::timestamptz[], $10::timestamptz[], $11::float8[]),
+  jsonb_array_elements($12::jsonb), jsonb_array_elements($13::jsonb), unnest($14::text[], $15::text[]))
+  each (camera, start, event, label, still, first, last, best, score, box, sights, colours, text);
+
 -- name: drop_events
 -- Events that are about to be made again.
 delete from event where tenant = $1 and id = any($2::text[]::uuid[])
@@ -95,7 +111,8 @@ returning id::text as id, start as start_us, ends as end_us, class as label, sco
 -- name: fold_events
 -- Events out of their contributions: label, colours and stillness as last seen (or told), the
 -- picture as best seen, the text as best read, zones as their hits say. What was said of them is
--- handed in again.
+-- handed in again. Of new events it is known that all that was added lies between two moments ($6, $7)
+-- and that nothing was found by rules yet: other days are not looked through.
 insert into event (tenant, id, start, ends, camera, class, still, score, box, best, colours, text,
   description, described_by, words, zones)
 select tenant, event, min(first), max(last), camera, (array_agg(label order by start desc))[1],
@@ -106,11 +123,14 @@ select tenant, event, min(first), max(last), camera, (array_agg(label order by s
   concat_ws(' ', (array_agg(colours order by start desc) filter (where colours <> ''))[1],
     (array_agg(label order by start desc))[1], camera,
     nullif((array_agg(text order by score desc, best))[1], ''), said),
-  array(select distinct h.rule from rule_hit h
-    where h.tenant = $1 and h.event = contribution.event and h.kind = 'zone' order by h.rule)
+  case when $6::timestamptz is null then
+    array(select distinct h.rule from rule_hit h
+      where h.tenant = $1 and h.event = contribution.event and h.kind = 'zone' order by h.rule)
+    else '{}' end
 from contribution
   left join unnest($3::text[]::uuid[], $4::text[], $5::text[]) as told (id, said, by) on id = event
 where tenant = $1 and event = any($2::text[]::uuid[])
+  and start >= coalesce($6::timestamptz, '-infinity') and start <= coalesce($7::timestamptz, 'infinity')
 group by tenant, event, camera, said, by
 returning id::text as id, start as start_us, ends as end_us, class as label, score, camera,
   box, best as best_us, colours, text, description, described_by;
@@ -119,6 +139,11 @@ returning id::text as id, start as start_us, ends as end_us, class as label, sco
 -- What changed, to be published by control's relay.
 insert into kilocam.outbox (tenant, topic, body)
 select $1, $2, body from jsonb_array_elements($3) body;
+
+-- name: tell_of_cameras
+-- What changed of many cameras, to be published by control's relay; the topic ends with the camera.
+insert into kilocam.outbox (tenant, topic, body)
+select $1, $2 || '.' || (body->>'camera'), body from jsonb_array_elements($3) body;
 
 -- name: put_checkpoint
 -- All windows of some partitions up to their positions are settled.
@@ -149,15 +174,30 @@ where tenant = $1 and version = $3 and start >= $4 and camera in (
     and hour >= date_trunc('hour', $4::timestamptz, 'UTC'));
 
 -- name: events
--- A page of events, newest first, after the last one of the page before.
+-- A page of events, newest first, after the last one of the page before: of those that began since
+-- $11, and of those before that last over a day.
 select id::text as id, start as start_us, ends as end_us, camera, class as label, still, score,
-  box, best as best_us, colours, text, description, described_by, zones, changed from event
-where tenant = $1 and ($2::text[] is null or camera = any($2))
-  and ($3::text[] is null or class = any($3))
-  and ($4::timestamptz is null or ends >= $4) and ($5::timestamptz is null or start < $5)
-  and ($6::text is null or document @@ websearch_to_tsquery('english', $6))
-  and ($7::timestamptz is null or (start, id) < ($7, $8::text::uuid))
-  and ($9::text[] is null or zones && $9)
+  box, best as best_us, colours, text, description, described_by, zones, changed from (
+  (select * from event
+  where tenant = $1 and ($2::text[] is null or camera = any($2))
+    and ($3::text[] is null or class = any($3))
+    and ($4::timestamptz is null or ends >= $4) and ($5::timestamptz is null or start < $5)
+    and ($6::text is null or document @@ websearch_to_tsquery('english', $6))
+    and ($7::timestamptz is null or (start, id) < ($7, $8::text::uuid))
+    and ($9::text[] is null or zones && $9)
+    and ($11::timestamptz is null or start >= $11)
+  order by start desc, id desc limit $10)
+  union all
+  (select * from event
+  where tenant = $1 and ($2::text[] is null or camera = any($2))
+    and ($3::text[] is null or class = any($3))
+    and ($4::timestamptz is null or ends >= $4) and ($5::timestamptz is null or start < $5)
+    and ($6::text is null or document @@ websearch_to_tsquery('english', $6))
+    and ($7::timestamptz is null or (start, id) < ($7, $8::text::uuid))
+    and ($9::text[] is null or zones && $9)
+    and start < $11 and ends - start > interval '24 hours'
+  order by start desc, id desc limit $10)
+) each
 order by start desc, id desc limit $10;
 
 -- name: event
@@ -195,8 +235,16 @@ where tenant = $1 and (changed, id) > ($2::bigint, $3::text::uuid) and changed <
 order by changed, id limit $5;
 
 -- name: cameras
--- Cameras of which windows were offered since a time.
-select distinct camera from window_count where tenant = $1 and hour >= $2 order by camera;
+-- Cameras of which windows were offered since a time: from each the next one by the key, as a month
+-- has thousands of rows of each.
+with recursive known (camera) as (
+  (select camera from window_count where tenant = $1 and hour >= $2 order by camera limit 1)
+  union all
+  select (select camera from window_count where tenant = $1 and hour >= $2
+          and camera > known.camera order by camera limit 1)
+  from known where known.camera is not null
+)
+select camera from known where camera is not null;
 
 -- name: seen
 -- Those of some cameras of which there is an event or an account of windows, of any age.
@@ -220,19 +268,75 @@ where tenant = $1 and hour >= date_trunc('hour', $2::timestamptz, 'UTC')
   and ($3::text[] is null or camera = any($3))
 group by camera, stage order by camera, stage;
 
--- name: search
--- The newest events that fit filters and, where words are all there is to go by, one of the words;
--- with the words that each holds.
+-- name: plan_each_time
+-- What follows in this transaction is planned for its own values: only then are days of another
+-- time left out, and indexes of one tenant's vectors found. Of an index over vectors so many
+-- candidates are kept.
+select set_config('plan_cache_mode', 'force_custom_plan', true),
+  set_config('hnsw.ef_search', '100', true);
+
+-- name: plan_once
+-- What follows may be planned once for all values, as the server thinks best.
+select set_config('plan_cache_mode', 'auto', true);
+
+-- name: search_words
+-- Of the newest events that fit filters and hold one of the words those that answer most of a
+-- question and are surest (`Query.score`); with the words that each holds.
+with asked as materialized (
+  select word, plainto_tsquery('english', word) as wanted from unnest($6::text[]) word
+)
+select id::text as id, start as start_us, matched from (
+  select id, start, score, array(select word from asked where document @@ wanted) as matched
+  from event
+  where tenant = $1 and ($2::text[] is null or camera = any($2))
+    and ($3::text[] is null or class = any($3))
+    and ($4::timestamptz is null or ends >= $4) and ($5::timestamptz is null or start < $5)
+    and ($7::timestamptz is null or start >= $7)
+    and document @@ websearch_to_tsquery('english', $8)
+  order by start desc limit $9
+) newest
+order by round((($10 + cardinality(matched))::float8 / $11 * (0.5 + 0.5 * least(score, 1)))::numeric, 4)
+  desc, start desc, id limit $12;
+
+-- name: search_others
+-- The same for the newest that hold none of the words; without words ($7 is null) for all.
+select id::text as id, start as start_us, '{}'::text[] as matched from (
+  select id, start, score from event
+  where tenant = $1 and ($2::text[] is null or camera = any($2))
+    and ($3::text[] is null or class = any($3))
+    and ($4::timestamptz is null or ends >= $4) and ($5::timestamptz is null or start < $5)
+    and ($6::timestamptz is null or start >= $6)
+    and ($7::text is null or not document @@ websearch_to_tsquery('english', $7))
+  order by start desc limit $8
+) newest
+order by round((0.5 + 0.5 * least(score, 1))::numeric, 4) desc, start desc, id limit $9;
+
+-- name: search_lasting
+-- The same for events that began before the day ($6) that the others are looked for from, and last
+-- over a day.
+with asked as materialized (
+  select word, plainto_tsquery('english', word) as wanted from unnest($7::text[]) word
+)
+select id::text as id, start as start_us, matched from (
+  select id, start, score, array(select word from asked where document @@ wanted) as matched
+  from event
+  where tenant = $1 and ($2::text[] is null or camera = any($2))
+    and ($3::text[] is null or class = any($3))
+    and ($4::timestamptz is null or ends >= $4) and ($5::timestamptz is null or start < $5)
+    and start < $6 and ends - start > interval '24 hours'
+  order by start desc limit $8
+) newest
+where not $9 or matched <> '{}'
+order by round((($10 + cardinality(matched))::float8 / $11 * (0.5 + 0.5 * least(score, 1)))::numeric, 4)
+  desc, start desc, id limit $12;
+
+-- name: found
+-- Events by their ids, each of which begins between two moments: of each row only their days are
+-- looked through.
 select id::text as id, start as start_us, ends as end_us, camera, class as label, still, score,
-  box, best as best_us, colours, text, description, described_by, zones, changed,
-  array(select word from unnest($6::text[]) word
-        where document @@ plainto_tsquery('english', word)) as matched
-from event
-where tenant = $1 and ($2::text[] is null or camera = any($2))
-  and ($3::text[] is null or class = any($3))
-  and ($4::timestamptz is null or ends >= $4) and ($5::timestamptz is null or start < $5)
-  and (not $7 or document @@ websearch_to_tsquery('english', array_to_string($6::text[], ' or ')))
-order by start desc limit $8;
+  box, best as best_us, colours, text, description, described_by, zones, changed
+from unnest($2::text[]::uuid[], $3::timestamptz[], $4::timestamptz[]) as asked (event, since, until)
+  join event on tenant = $1 and id = asked.event and start >= since and start <= until;
 
 -- name: meant
 -- Of some words those that full text looks for at all: not "out", not "very".
@@ -247,6 +351,7 @@ select *, '{}'::text[] as matched from (
   where tenant = $1 and ($2::text[] is null or camera = any($2))
     and ($3::text[] is null or class = any($3))
     and ($4::timestamptz is null or ends >= $4) and ($5::timestamptz is null or start < $5)
+    and ($8::timestamptz is null or start >= $8)
   order by start desc limit $7
 ) newest
 where exists (select from unnest($6::text[]) word
@@ -280,19 +385,58 @@ select model, vector::text as vector from likeness
 where tenant = $1 and event = $2::text::uuid order by at desc, model limit 1;
 
 -- name: similar
--- The events whose objects look most like a vector, by the same model; every vector that fits the
--- filters is compared. The vector is read once, not a row: after five calls Postgres plans without
--- knowing it.
-select event.id::text as id, event.start as start_us, ends as end_us, event.camera, class as label,
-  still, score, box, best as best_us, colours, text, description, described_by, zones, changed,
-  1 - near.distance as likeness
-from (
-  select event, min(vector <=> (select $2::text::halfvec)) as distance from likeness
+-- The events whose objects look most like a vector, by the same model. `halfvec(0)` stands for the
+-- length of its vectors: an index has one. A day that has an index for the tenant's vectors by this
+-- model (`closing.py`) is asked by it, of others every vector is compared.
+select event::text as id, min(start) as start_us, min(distance) as distance from (
+  select event, start, vector::halfvec(0) <=> $2::text::halfvec(0) as distance from likeness
   where tenant = $1 and model = $3 and ($4::text is null or event <> $4::text::uuid)
-    and ($5::text[] is null or label = any($5)) and start >= $6 and start < $7 and ($8::text[] is null or camera = any($8))
-  group by event order by distance limit $9
-) near join event on event.tenant = $1 and event.id = near.event
-order by near.distance, event.id;
+    and ($5::text[] is null or label = any($5)) and start >= $6 and start < $7
+    and ($8::text[] is null or camera = any($8))
+  order by vector::halfvec(0) <=> $2::text::halfvec(0) limit $9
+) near group by event order by distance, event;
+
+-- name: put_likenesses
+-- How the objects of many events look.
+insert into likeness (tenant, camera, start, event, label, model, at, vector)
+select $1, camera, start, event, label, model, at, vector::halfvec
+from unnest($2::text[], $3::timestamptz[], $4::text[]::uuid[], $5::text[], $6::text[],
+  $7::timestamptz[], $8::text[]) each (camera, start, event, label, model, at, vector)
+on conflict (tenant, start, event, model) do update set label = excluded.label,
+  at = excluded.at, vector = excluded.vector;
+
+-- name: try_to_own
+-- Whether a work is ours for as long as the session lasts.
+select pg_try_advisory_lock($1);
+
+-- name: tidy_modestly
+-- What is built in this session takes so much memory and one core at most.
+select set_config('maintenance_work_mem', $1, false),
+  set_config('max_parallel_maintenance_workers', '0', false);
+
+-- name: is_tidied
+-- Whether a table was vacuumed since a time; nothing where there is no such table.
+select coalesce(last_vacuum > $2, false) from pg_stat_user_tables where relid = to_regclass($1);
+
+-- name: crowds
+-- Tenants that have many vectors by one model within a time; control only.
+select tenant, model from likeness where start >= $1 and start < $2
+group by tenant, model having count(*) >= $3 order by tenant, model;
+
+-- name: vector_length
+-- How long a tenant's vectors by one model are; control only.
+select vector_dims(vector) from likeness
+where tenant = $1 and model = $2 and start >= $3 and start < $4 limit 1;
+
+-- name: is_index_whole
+-- Whether an index was built to its end; nothing where there is none.
+select indisvalid from pg_index where indexrelid = to_regclass($1);
+
+-- name: vector_index
+-- The statement that makes an index over a tenant's vectors of a day by one model, beside writers.
+select format('create index concurrently %I on %I using hnsw ((vector::halfvec(%s)) '
+  'halfvec_cosine_ops) where tenant = %L and model = %L', $1::text, $2::text, $3::int, $4::text,
+  $5::text);
 
 -- name: drop_days
 -- Old days go; control only.

@@ -88,6 +88,11 @@ class Query:
         """Whether it names more than words."""
         return bool(self.labels or self.cameras or self.from_us is not None)
 
+    @property
+    def named(self) -> int:
+        """How many of classes, cameras and a time it names."""
+        return sum(map(bool, (self.labels, self.cameras, self.from_us is not None)))
+
     def narrow(self, wanted: EventFilter) -> EventFilter | None:
         """`wanted` and this; None: nothing can be both."""
         labels = _both({x for word in wanted.labels for x in expand(word)}, self.labels)
@@ -107,9 +112,8 @@ class Query:
 
         Half is how much of the question it answers, half how sure the detector was.
         """
-        named = sum(map(bool, (self.labels, self.cameras, self.from_us is not None)))
-        terms = named + len(self.words)
-        share = (named + min(hits, len(self.words))) / terms if terms else 1.0
+        terms = self.named + len(self.words)
+        share = (self.named + min(hits, len(self.words))) / terms if terms else 1.0
         return round(share * (0.5 + 0.5 * min(event.score, 1.0)), 4)
 
 

@@ -31,7 +31,7 @@ from kilocam.database import (
     UnknownTenant,
     load_queries,
 )
-from kilocam.insight.contributions import Sense, add_contributions
+from kilocam.insight.contributions import Sense, add_contributions, add_many
 from kilocam.insight.days import day_of, possible_day
 from kilocam.insight.errors import NotYet, Refused
 from kilocam.insight.hits import RulesOf, judge
@@ -121,11 +121,11 @@ class Windows:
             self._homes.found(tenant, day, result.window)
 
     async def note(self, results: Sequence[_Looked]) -> tuple[list[_Looked], list[_Looked]]:
-        """Count windows as looked at in which nothing was seen; a transaction a tenant and day.
+        """Keep what many windows came to and added, of which nothing is known; fast where most are.
 
-        Gives back those to be written one by one (what is known of them already may have to be
-        taken away, or something about one of them keeps out the others), and those to be handed in
-        again as they are: their tenant's database is away.
+        A transaction a tenant and day. Gives back those to be written one by one (what is known of
+        them already may have to be taken away, or something about one of them keeps out the
+        others), and those to be handed in again as they are: their tenant's database is away.
 
         Raises:
             DatabaseError: none could be kept for the moment.
@@ -216,6 +216,7 @@ class Windows:
         self._members.add((partition, tenant))
 
     async def _note(self, tenant: str, group: Sequence[LookedWindow]) -> set[Window]:
+        """Those that are noted now; the others were known before, and nothing of them changed."""
         ordered = sorted(group, key=_place)
         async with self._of_partitions(tenant, ordered) as transaction:
             rows = await transaction.fetch(
@@ -231,8 +232,15 @@ class Windows:
                 [each.changed for each in ordered],
                 [_stages(each) for each in ordered],
             )  # fmt: skip
-        new = {(row["camera"], row["start_us"]) for row in rows}
-        return {e.window for e in group if (e.window.camera, e.window.start_us) in new}
+            new = {(row["camera"], row["start_us"]) for row in rows}
+            noted = [e for e in group if (e.window.camera, e.window.start_us) in new]
+            added = [(each.window, seen) for each in noted for seen in each.objects]
+            await add_many(transaction, tenant, Sense.SEEN, added)
+            if self._rules_of is not None:
+                for each in noted:
+                    touched = sorted({seen.event_id for seen in each.objects})
+                    await judge(transaction, self._rules_of, each.window, touched)
+        return {each.window for each in noted}
 
     async def _skip_group(self, tenant: str, day: date, group: Sequence[SkippedWindow]) -> int:
         """Keeps what can be kept; gives how many never can."""

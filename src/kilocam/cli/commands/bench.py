@@ -49,6 +49,33 @@ def analyse(*, seconds: float, quality: bool, labels: Path | None, as_json: bool
     _show(measure_analyse(films, seconds, models_directory()), as_json=as_json)
 
 
+@bench.command()
+@click.option("--events", type=click.IntRange(1_000), default=100_000, show_default=True)
+@click.option("--vectors", type=click.IntRange(0), default=10_000, show_default=True)
+@click.option("--cameras", type=click.IntRange(1), default=1_000, show_default=True)
+@click.option("--tenants", type=click.IntRange(1), default=20, show_default=True)
+@click.option("--questions", type=click.IntRange(1), default=400, show_default=True)
+@click.option("--data", type=click.Path(path_type=Path), help="Kept and used again, if given.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+def search(
+    *,
+    events: int,
+    vectors: int,
+    cameras: int,
+    tenants: int,
+    questions: int,
+    data: Path | None,
+    as_json: bool,
+) -> None:
+    """Search: four weeks of a fleet's events made up, kept by the product's database, and asked."""
+    from kilocam.cli.bench.search.made import Fleet
+    from kilocam.cli.bench.search.measure import measure_search
+
+    fleet = Fleet(events=events, vectors=vectors, cameras=cameras, tenants=tenants)
+    figures = measure_search(fleet, data, questions, lambda line: click.echo(line, err=True))
+    _show(dataclasses.asdict(figures), as_json=as_json)
+
+
 def _show(figures: Mapping[str, object], *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(figures))

@@ -21,17 +21,21 @@ from kilocam.database import (
     SYSTEM,
     ControlDatabase,
     Database,
+    DatabaseError,
     DatabaseUnavailable,
     OutboxMessage,
     bootstrap,
 )
 from kilocam.fleet import DEFAULT_TENANT, Assignment, Fleet, FleetControl, Role, Seal, Unavailable
-from kilocam.insight import TOPIC, EventChange, drop_days, make_day_asked_for, make_days
+from kilocam.insight import TOPIC, Closer, EventChange, drop_days, make_day_asked_for, make_days
 
 _log = logging.getLogger(__name__)
 _RETRY_S = 1.0
 _LOOK_S = 1.0
 _DAYS_EVERY_US = 3_600_000_000
+_CLOSE_EVERY_S = 600.0
+_NEAR_DROPPED_US = 2 * 86_400_000_000
+"""Days that are about to go are left alone."""
 _SEND_S = 10.0
 _ACTOR = "control"
 
@@ -88,6 +92,7 @@ class _Desk:
         async with asyncio.TaskGroup() as group:
             for outbox in self._control.outboxes():
                 group.create_task(outbox.run(self._publish))
+            group.create_task(self._close_days_on())
             while True:
                 await self._patiently(self._assign)
                 if abs(now_us() - self._days_made_us) >= _DAYS_EVERY_US:  # clocks are put back too
@@ -114,12 +119,29 @@ class _Desk:
 
     async def _keep_days(self) -> None:
         """Insights live as long as the longest-kept footage."""
-        longest = max((c.keep_us or 0 for c in self._found or ()), default=0)
-        keep = max(longest, self._installation.settings.storage.keep)
         await make_days(self._control, now_us())
-        for name in await drop_days(self._control, now_us() - keep):
+        for name in await drop_days(self._control, now_us() - self._keep_us):
             _log.info("%s is older than any footage and was dropped", name)
         self._days_made_us = now_us()
+
+    @property
+    def _keep_us(self) -> int:
+        longest = max((c.keep_us or 0 for c in self._found or ()), default=0)
+        return max(longest, self._installation.settings.storage.keep)
+
+    async def _close_days_on(self) -> None:
+        """Tidy days that are over, beside all else; nobody waits for it."""
+        closer = Closer(self._control)
+        while True:
+            await asyncio.sleep(_CLOSE_EVERY_S)
+            oldest_us = now_us() - self._keep_us + _NEAR_DROPPED_US
+            try:
+                made = await closer.close_days(now_us(), oldest_us)
+            except DatabaseError as error:
+                _log.warning("days that are over were not tidied, they are again soon: %s", error)
+            else:
+                if made:
+                    _log.info("%d indexes over vectors of days that are over were made", made)
 
     async def _publish(self, message: OutboxMessage) -> None:
         """What the outbox tells, on the queue; the fleet's own news has no readers there yet."""
