@@ -7,12 +7,12 @@ schema, texts that nothing can keep. What is not named here cannot be called.
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
+from kilocam.api.calling import call_as
 from kilocam.api.catalogue import Caller, Catalogue, Operation
 from kilocam.api.limits import RateLimit
 from kilocam.api.problems import Problem, Translator
-from kilocam.api.texts import check_texts
 from kilocam.core import KilocamError
 from kilocam.insight.ask import ToolRefused, ToolSpec
 
@@ -72,14 +72,6 @@ class BoundTools:
             )
         principal = self._caller.principal
         self._limit.take(f"{principal.tenant} {principal.subject}")
-        self._caller.need(operation.needs, operation.name, in_system=operation.in_system)
-        try:
-            taken = operation.takes.model_validate(dict(given))
-        except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-            field = ".".join(str(part) for part in first["loc"])
-            raise Problem(422, "invalid", f"{field or 'input'}: {first['msg']}") from None
-        check_texts(taken.model_dump(by_alias=True))
-        answer = await operation.call(self._caller, taken)
+        answer = await call_as(self._caller, operation, given)
         assert isinstance(answer, BaseModel)  # binary operations are not named for this
         return answer

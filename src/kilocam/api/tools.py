@@ -37,14 +37,14 @@ from mcp.types import (
     Tool,
     ToolAnnotations,
 )
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
 from kilocam import __version__
+from kilocam.api.calling import call_as
 from kilocam.api.catalogue import Binary, Caller, Catalogue, Operation, release
-from kilocam.api.problems import Problem, Translator, not_understood
-from kilocam.api.texts import check_texts
+from kilocam.api.problems import Problem, Translator
 
 SCHEME = "kilocam://"
 TEXT_BYTES = 256 << 10
@@ -206,16 +206,7 @@ async def _answer(operation: _Op, request: Request, given: Mapping[str, Any]) ->
     """What the operation gives the caller, of input as REST takes it."""
     caller: Caller = request.state.caller
     _log.info("%s asks %s by MCP", caller.actor, operation.name)
-    caller.need(operation.needs, operation.name, in_system=operation.in_system)
-    try:
-        taken = operation.takes.model_validate(given, by_alias=True, by_name=False)
-    except ValidationError as error:
-        raise not_understood(
-            [{**each, "loc": ("arguments", *each["loc"])} for each in error.errors()]
-        ) from None
-    fields = operation.takes.model_fields
-    check_texts({field.alias or name: getattr(taken, name) for name, field in fields.items()})
-    return await operation.call(caller, taken)
+    return await call_as(caller, operation, given)
 
 
 def _tool(operation: _Op) -> Tool:
