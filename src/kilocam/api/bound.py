@@ -5,6 +5,7 @@ schema, texts that nothing can keep. What is not named here cannot be called.
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 from pydantic import BaseModel
@@ -41,7 +42,7 @@ class BoundTools:
         self._translator = translator
         self._limit = limit
 
-    @property
+    @cached_property  # a model is told of them again with each thing it says
     def specs(self) -> Sequence[ToolSpec]:
         """As a language model is told of them."""
         return [

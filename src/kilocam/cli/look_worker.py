@@ -10,8 +10,8 @@ from pathlib import Path
 
 from kilocam.analyse.errors import FootageError
 from kilocam.analyse.look import LookOutcome, LookTask
+from kilocam.analyse.patience import PASSING
 from kilocam.analyse.worker import looker, restrain, serve
-from kilocam.core import KilocamError
 from kilocam.ranges import SocketLiveView
 from kilocam.record import Archive
 
@@ -39,7 +39,7 @@ def reading(
             return look(task)
         try:
             footage = tuple(archive.pieces(task.key, *task.stretch))
-        except (KilocamError, OSError) as error:
+        except PASSING as error:
             raise FootageError(f"{task.what}: footage cannot be read: {error}") from error
         return look(replace(task, footage=footage))
 

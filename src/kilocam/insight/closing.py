@@ -16,7 +16,7 @@ from datetime import date, timedelta
 from blake3 import blake3
 
 from kilocam.database import ControlDatabase, DatabaseError, Place, Transaction, load_queries
-from kilocam.insight.days import day_of
+from kilocam.insight.days import day_of, start_of
 
 _log = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ class Closer:
         return made
 
     async def _close(self, session: Transaction, day: date) -> int:
-        from_us, until_us = _start_us(day), _start_us(day + timedelta(days=1))
+        from_us, until_us = start_of(day), start_of(day + timedelta(days=1))
         for name in [f"{table}_{day:%Y%m%d}" for table in _TIDIED]:
             if await session.fetchval(_sql("is_tidied"), name, until_us + _LATE_US) is False:
                 await session.execute(f"vacuum (analyze) {name}")
@@ -114,10 +114,6 @@ def _days_over(now_us: int, since_us: int) -> list[date]:
     """Days that nobody writes to any more, the newest first."""
     today, first = day_of(now_us - _LATE_US).date(), day_of(since_us).date()
     return [today - timedelta(days=back) for back in range(1, (today - first).days + 1)]
-
-
-def _start_us(day: date) -> int:
-    return (day - date(1970, 1, 1)).days * 86_400_000_000
 
 
 def _sql(name: str) -> str:

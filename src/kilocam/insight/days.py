@@ -30,6 +30,11 @@ def day_of(wall_us: int) -> datetime:
     return moment.replace(hour=0, minute=0, second=0, microsecond=0)
 
 
+def start_of(day: date) -> int:
+    """The moment a UTC day begins, in microseconds."""
+    return (day - _FIRST).days * _DAY_US
+
+
 def possible_day(wall_us: int) -> date | None:
     """The UTC day a moment lies in; None for what no clock shows, before 1970 or after 2999."""
     return _possible_day(wall_us // _DAY_US)

@@ -31,24 +31,9 @@ from kilocam.insight.ask.values import Seen
 MOST_CHARACTERS = 1200
 _NUMBER = re.compile(r"\d+")
 _WORDS = {
-    word: number
-    for number, word in enumerate(
-        (
-            "two",
-            "three",
-            "four",
-            "five",
-            "six",
-            "seven",
-            "eight",
-            "nine",
-            "ten",
-            "eleven",
-            "twelve",
-        ),
-        start=2,
-    )
-}
+    "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9,
+    "ten": 10, "eleven": 11, "twelve": 12,
+}  # fmt: skip
 _LINK = re.compile(r"[a-z][a-z0-9+.-]*://|\]\(|<[a-z/!]|\bwww\.|data:", re.IGNORECASE)
 _QUOTES = re.compile(r'"([^"]*)"|“([^”]*)”')
 _CLOCK = re.compile(r"\b\d{1,2}:\d\d(?::\d\d)?\b|\b\d{4}-\d\d-\d\d")
